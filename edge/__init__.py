@@ -1,0 +1,1 @@
+"""The VPS side: a rathole instance manager with real `rathole --server` processes behind it."""
