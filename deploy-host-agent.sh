@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Brings the Satis Host Agent up on this host, and down again. Run again, it changes nothing that needs no change.
+#
+#   ./deploy-host-agent.sh [--install]          deploy: settings, image, container; done when the agent is ready
+#   ./deploy-host-agent.sh [--install] --demo   a demo beside it: agent, VPS side and a stand-in game on this host, asked
+#                                               through a real tunnel
+#   ./deploy-host-agent.sh --down [--games]     take the agent away; --games saves and stops the games first
+#   ./deploy-host-agent.sh --demo --down        take the demo away; nothing of it stays but images
+#
+#   --install   install what is missing (Docker, Compose) from the distribution's packages, and start the engine
+#   --help      this text
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+source scripts/say.sh
+source scripts/install.sh
+source scripts/base-image.sh
+source scripts/build.sh
+source scripts/settings.sh
+source scripts/compose.sh
+source scripts/demo.sh
+
+PROJECT=satis
+ENV_FILE=.env
+AGENT_CONTAINER=satis-host-agent
+
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
+
+deploy() {
+  ensure_engine "$1"
+  make_settings
+  refuse_placeholders "$ENV_FILE"
+  refuse_foreign "$AGENT_CONTAINER"
+  if ! is_running "$AGENT_CONTAINER"; then refuse_taken_ports "$(api_port)"; fi
+  build_agent_image "$1"
+  find_advertise_address
+  ensure_network
+  start_agent
+  say "The agent serves its API on port $(api_port). Its key: HOST_AGENT_API_KEY in $PWD/$ENV_FILE"
+  say "Next: check the settings there (orchestrator, VPS), run this again after a change; see: docker logs -f $AGENT_CONTAINER"
+}
+
+api_port() {
+  local port
+  port=$(setting "$ENV_FILE" HOST_AGENT_PORT)
+  printf '%s' "${port:-8082}"
+}
+
+stop_games() { docker exec "$AGENT_CONTAINER" python agent.py stop-games; }
+
+# down: never `docker compose down`: that takes satis_network along when only stopped games are on it, and these could
+# not be started again.
+down() {
+  if [ -z "$(container_field "$AGENT_CONTAINER" '{{.Id}}')" ]; then
+    say "There is no $AGENT_CONTAINER here; nothing to do"
+    return
+  fi
+  if [ -n "$1" ]; then
+    step "Saving and stopping the games" stop_games ||
+      fail "not every game could be saved and stopped, so the agent stays; the reason stands above"
+  fi
+  remove_containers "$AGENT_CONTAINER" satis-network-setup
+  say "The agent is gone, and with it every tunnel: players are cut off until it is deployed again."
+  if [ -z "$1" ]; then say "The games themselves still run; --down --games would have saved and stopped them."; fi
+}
+
+main() {
+  local mode=ask demo='' down='' games=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --install) mode=install ;;
+      --demo) demo=yes ;;
+      --down) down=yes ;;
+      --games) games=yes ;;
+      -h | --help) usage && return ;;
+      *) fail "unknown option $1; see $0 --help" ;;
+    esac
+    shift
+  done
+  if [ -n "$games" ] && { [ -z "$down" ] || [ -n "$demo" ]; }; then fail "--games goes with --down alone; see $0 --help"; fi
+  if [ -n "$demo" ]; then PROJECT=satis-demo ENV_FILE=.demo.env AGENT_CONTAINER=satis-host-agent-demo; fi
+  if [ -n "$down" ]; then ensure_engine "$mode"; fi
+  case $demo,$down in
+    yes,yes) demo_down ;;
+    yes,) demo_up "$mode" ;;
+    ,yes) down "$games" ;;
+    *) deploy "$mode" ;;
+  esac
+}
+
+main "$@"

@@ -1,0 +1,1 @@
+"""What deployment and the container need beside the agent itself."""

@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# The demo: agent, edge and a stand-in game on this one host, beside a real deployment and without touching it. Needs all
+# the other scripts.
+
+readonly DEMO_SERVER=srv_demo_00000001
+readonly DEMO_DATA=/var/lib/satis-demo
+readonly DEMO_EDGE=satis-edge-demo
+readonly DEMO_API_PORT=18082 DEMO_GAME_PORT=31800 DEMO_MESSAGING_PORT=31801
+
+# write_demo_settings: its own keys, ports, names and data; kept from one demo to the next.
+write_demo_settings() {
+  if [ -e "$ENV_FILE" ]; then return; fi
+  (
+    umask 077
+    cat >"$ENV_FILE.new" <<END
+SATIS_ENV_FILE=.demo.env
+SATIS_NAME_SUFFIX=-demo
+NODE_ID=demo
+SATIS_DATA_DIR=$DEMO_DATA
+GAME_SERVER_IMAGE=$STANDIN_IMAGE
+HOST_AGENT_BIND=127.0.0.1
+HOST_AGENT_PORT=$DEMO_API_PORT
+HOST_AGENT_API_KEY=$(random_key)
+ORCHESTRATOR_HOST=
+RATHOLE_INSTANCE_MANAGER_HOST=$DEMO_EDGE
+RATHOLE_INSTANCE_MANAGER_PORT=7001
+RATHOLE_TOKEN=$(random_key)
+RATHOLE_PUBLIC_HOST=127.0.0.1
+EDGE_PORTS=$DEMO_GAME_PORT-$((DEMO_GAME_PORT + 9))
+END
+  )
+  mv "$ENV_FILE.new" "$ENV_FILE"
+}
+
+# refuse_clashes: the demo never touches what it did not make.
+refuse_clashes() {
+  local folder
+  refuse_foreign "$AGENT_CONTAINER"
+  refuse_foreign "$DEMO_EDGE"
+  folder=$(container_field "$DEMO_SERVER" 'x{{index .Config.Labels "com.docker.compose.project.working_dir"}}')
+  if [ -n "$folder" ] && [[ $folder != "x$DEMO_DATA/"* ]]; then
+    fail "a container named $DEMO_SERVER is there already, and the demo did not make it; it is left alone"
+  fi
+  if ! is_running "$AGENT_CONTAINER"; then refuse_taken_ports "$DEMO_API_PORT"; fi
+  if ! is_running "$DEMO_EDGE"; then refuse_taken_ports "$DEMO_GAME_PORT" "$DEMO_MESSAGING_PORT"; fi
+}
+
+spawn_demo_server() {
+  ask_agent POST /api/containers/spawn 180 <<END
+{"serverId": "$DEMO_SERVER", "serverName": "Demo", "gamePort": $DEMO_GAME_PORT, "beaconPort": $DEMO_MESSAGING_PORT,
+ "ramAllocation": 1, "cpuAllocation": 1, "maxPlayers": 4, "serverPassword": null, "environmentVariables": {}}
+END
+}
+
+# probe_demo: from this host to the edge's public ports, as a player would; a line for each of the three ways.
+probe_demo() {
+  docker run --rm --network host "$AGENT_IMAGE" \
+    python -m satisfactory.probe 127.0.0.1 "$DEMO_GAME_PORT" "$DEMO_MESSAGING_PORT" --within 60
+}
+
+demo_up() {
+  ensure_engine "$1"
+  refuse_clashes
+  build_agent_image "$1"
+  build_standin_image "$1"
+  write_demo_settings
+  ensure_network "com.docker.compose.project=$PROJECT"
+  start_agent --profile demo
+  step "Provisioning $DEMO_SERVER" spawn_demo_server ||
+    fail "the agent did not provision $DEMO_SERVER; its answer stands above, its log: docker logs $AGENT_CONTAINER"
+  say "Asking $DEMO_SERVER through the tunnel, at the edge's public ports:"
+  probe_demo || fail "not all three ways answered. Look at: docker logs $AGENT_CONTAINER; docker logs $DEMO_EDGE"
+  say "The demo works. Look around: docker ps; docker logs -f $AGENT_CONTAINER. Remove it: $0 --demo --down"
+}
+
+# demo_containers: the games that the demo's agent made, known by the folder of their compose file.
+demo_containers() {
+  local id folder
+  for id in $(docker ps --all --quiet --filter label=com.docker.compose.project.working_dir); do
+    folder=$(container_field "$id" '{{index .Config.Labels "com.docker.compose.project.working_dir"}}')
+    if [[ $folder == "$DEMO_DATA/"* ]]; then container_field "$id" '{{.Name}}'; fi
+  done
+}
+
+# remove_demo_network: only when the demo made it, and nothing, not even a stopped container, is on it.
+remove_demo_network() {
+  local owner
+  owner=$(docker network inspect --format '{{index .Labels "com.docker.compose.project"}}' "$NETWORK" 2>/dev/null) || return 0
+  if [ "$owner" = "$PROJECT" ] && [ -z "$(docker ps --all --quiet --filter "network=$NETWORK")" ]; then
+    docker network rm "$NETWORK" >/dev/null
+  fi
+}
+
+# In a container, as the games' files are not this user's. Docker makes the folder again when it mounts it: hence its parent.
+remove_demo_data() {
+  if [ ! -e "$DEMO_DATA" ]; then return; fi
+  docker run --rm --volume "$(dirname "$DEMO_DATA"):/parent" "$AGENT_IMAGE" rm -rf "/parent/$(basename "$DEMO_DATA")"
+}
+
+# demo_down: everything but the images goes. The agent first: it would bring its games back.
+demo_down() {
+  local names
+  refuse_foreign "$AGENT_CONTAINER"
+  refuse_foreign "$DEMO_EDGE"
+  remove_containers "$AGENT_CONTAINER" "$DEMO_EDGE" satis-network-setup-demo
+  mapfile -t names < <(demo_containers)
+  remove_containers "${names[@]#/}"
+  docker volume rm --force "$DEMO_EDGE" >/dev/null
+  remove_demo_network
+  remove_demo_data
+  rm -f "$ENV_FILE"
+  say "The demo is gone; its images stay ($AGENT_IMAGE, $STANDIN_IMAGE)"
+}
