@@ -1,0 +1,1 @@
+"""Unit tests of the protocols of the game, from the asking side."""
