@@ -80,7 +80,7 @@ ensure_engine() {
   docker_packages
   if [ ${#missing[@]} -gt 0 ]; then install_packages "$mode" "${missing[@]}"; fi
   if engine_answers; then return; fi
-  if docker info 2>&1 | grep -q 'permission denied'; then
+  if [[ $(docker info 2>&1) == *'permission denied'* ]]; then
     fail "this user may not use Docker: run this as root, or add the user to the group docker and log in again"
   fi
   if [ "$mode" != install ] && ! confirm "The Docker engine does not run. Start it?"; then

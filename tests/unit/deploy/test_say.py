@@ -1,0 +1,56 @@
+"""How a step is reported."""
+
+from pathlib import Path
+
+from tests.unit.deploy.shell import bash
+
+PARTS = ("say",)
+
+
+def test_a_step_says_what_it_does_and_keeps_its_output_back(tmp_path: Path) -> None:
+    """A line before, and not the chatter of what was run."""
+    result = bash("step 'Making tea' echo chatter", tmp_path, parts=PARTS)
+    assert result.stdout == "Making tea ...\n"
+
+
+def test_a_long_step_says_how_long_it_took(tmp_path: Path) -> None:
+    """From two seconds on."""
+    result = bash("later() { SECONDS=$((SECONDS + 3)); }; step 'Making tea' later", tmp_path, parts=PARTS)
+    assert result.stdout.splitlines()[-1] == "Making tea: done (3 s)"
+
+
+def test_a_failed_step_shows_the_end_of_the_output_and_passes_the_code_on(tmp_path: Path) -> None:
+    """The reason stands on the screen, and all of it in a file that is named."""
+    result = bash("step 'Making tea' bash -c 'seq 100; echo no water >&2; exit 7'", tmp_path, parts=PARTS)
+    assert result.returncode == 7
+    assert "no water" in result.stderr
+    assert "\n50\n" not in result.stderr
+    log = Path(result.stderr.split()[-1])
+    assert "\n50\n" in log.read_text()
+    log.unlink()
+
+
+def test_a_step_may_set_variables_of_the_script(tmp_path: Path) -> None:
+    """It runs in the script's own shell, so Ctrl-C reaches it, too."""
+    result = bash('set_it() { X=1; }; step "Setting" set_it; echo "X is $X"', tmp_path, parts=PARTS)
+    assert "X is 1" in result.stdout
+
+
+def test_percent_is_read_from_either_builders_log(tmp_path: Path) -> None:
+    """The old builder counts steps of all, BuildKit those of a stage."""
+    log = tmp_path / "log"
+    for text, percent in (("Step 9/36 : RUN x\n", " 25 %"), ("#7 [venv 3/6] RUN x\n", " 50 %"), ("quiet\n", "")):
+        log.write_text(text)
+        assert bash(f"percent_of {log}", tmp_path, parts=PARTS).stdout == percent
+
+
+def test_fail_is_a_sentence_on_stderr(tmp_path: Path) -> None:
+    """And the end of the script."""
+    result = bash("fail the kettle is cold; echo went on", tmp_path, parts=PARTS)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "Error: the kettle is cold\n")
+
+
+def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
+    """A pipe full of yes is not somebody who says yes."""
+    result = bash("confirm 'Install?' || echo no", tmp_path, parts=PARTS, stdin="y\n")
+    assert result.stdout == "no\n"
