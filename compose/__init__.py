@@ -1,0 +1,1 @@
+"""One server's container: its compose file, `docker compose`, and the Docker engine."""
