@@ -85,7 +85,7 @@ class OperationTable:
     def at_step(self, operation_id: str, step: str) -> None:
         """Write down which step is about to be taken."""
         self._store.change(
-            "UPDATE operations SET status = ?, step = ? WHERE operation_id = ?",
+            "UPDATE operations SET status = ?, step = ? WHERE operation_id = ? AND ended_at IS NULL",
             (OperationStatus.RUNNING, step, operation_id),
         )
 
@@ -98,8 +98,10 @@ class OperationTable:
         self._end(operation_id, OperationStatus.FAILED, error)
 
     def _end(self, operation_id: str, status: OperationStatus, error: AgentError | None) -> None:
+        """End it once: what superseded an operation has ended it already, and that outcome stays."""
         self._store.change(
-            "UPDATE operations SET status = ?, ended_at = ?, error_code = ?, error_message = ? WHERE operation_id = ?",
+            "UPDATE operations SET status = ?, ended_at = ?, error_code = ?, error_message = ?"
+            " WHERE operation_id = ? AND ended_at IS NULL",
             (status, utc_now(), error.code if error else None, error.message if error else None, operation_id),
         )
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from core.clock import utc_now
@@ -19,11 +20,12 @@ class Server:
         container_wanted: an operator's wish: the game shall run.
         tunnel_wanted: an operator's wish: players shall reach it.
         deleting: all of it shall go.
+        stopped_externally: somebody stopped the container by hand; it stays so until the next start.
         public_ports: what the instance manager named, None until it answered.
         public_host: the host that the manager named for players, if it did.
         client_config: the checked client.toml; it holds tokens.
-        applied_hash: hash of the compose file that the container was made from.
         restart_from: a restart is asked for, of the container that was started at this time (Docker's text).
+        bounced_for: the tunnel was begun anew after the game, started at this time, first answered.
         failure_code: why the last operation failed, None where it did not.
         failure_message: the same, as a sentence.
         created_at: when it was asked for, ISO 8601.
@@ -33,11 +35,12 @@ class Server:
     container_wanted: bool
     tunnel_wanted: bool
     deleting: bool
+    stopped_externally: bool
     public_ports: Ports | None
     public_host: str | None
     client_config: str | None
-    applied_hash: str | None
     restart_from: str | None
+    bounced_for: str | None
     failure_code: str | None
     failure_message: str | None
     created_at: str
@@ -91,6 +94,10 @@ class ServerTable:
                 server_id=name,
             ) from error
 
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make several changes one."""
+        return self._store.transaction()
+
     def get(self, server_id: str) -> Server | None:
         """Return the server of this id, whatever its case; None where there is none."""
         row = self._store.row("SELECT * FROM servers WHERE server_id = ?", (server_id,))
@@ -139,6 +146,7 @@ def _server(row: sqlite3.Row) -> Server:
         container_wanted=bool(row["container_wanted"]),
         tunnel_wanted=bool(row["tunnel_wanted"]),
         deleting=bool(row["deleting"]),
+        stopped_externally=bool(row["stopped_externally"]),
         public_ports=public,
         **{name: row[name] for name in _PLAIN_COLUMNS},
     )
@@ -147,8 +155,8 @@ def _server(row: sqlite3.Row) -> Server:
 _PLAIN_COLUMNS = (
     "public_host",
     "client_config",
-    "applied_hash",
     "restart_from",
+    "bounced_for",
     "failure_code",
     "failure_message",
     "created_at",

@@ -49,7 +49,7 @@ class Settings(BaseModel):
     max_servers: Annotated[int, Field(ge=1, le=1000)] = 10
     satis_data_dir: Path = Path("/data")
     game_server_image: Annotated[str, Field(min_length=1)] = "wolveix/satisfactory-server:v1.9.10"
-    publish_ports: bool = False
+    publish_ports: bool | None = None
 
     host_agent_port: PortNumber = 8082
     host_agent_api_key: SecretStr
@@ -120,6 +120,11 @@ class Settings(BaseModel):
             return None
         scheme, port = ("https", 443) if self.use_https_rathole else ("http", self.rathole_instance_manager_port)
         return f"{scheme}://{self.rathole_instance_manager_host}:{port}{self.rathole_instance_manager_prefix}"
+
+    @property
+    def ports_published(self) -> bool:
+        """Whether games publish their ports on this host: by default only where no tunnel leads to them."""
+        return self.manager_url is None if self.publish_ports is None else self.publish_ports
 
     @property
     def orchestrator_url(self) -> str | None:

@@ -1,0 +1,137 @@
+"""The Satis Host Agent: wiring. `create_app` builds everything and starts nothing."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import requests
+from dotenv import load_dotenv
+from flask import Flask
+from gunicorn.app.wsgiapp import run as run_gunicorn
+
+from api import answers
+from api.face import register
+from api.services import Services
+from compose.engine import DEFAULT_SOCKET, Engine
+from compose.file import render as generate_docker_compose_config
+from compose.runner import Compose
+from core.operations import OperationTable
+from core.orphans import OrphanTable
+from core.processes import ProcessTable
+from core.servers import ServerTable
+from core.settings import Settings, load_settings
+from core.store import Store
+from orchestrator.heartbeat import make_heartbeat
+from orchestrator.node import NodeMeter
+from provisioning.actions import Actions
+from provisioning.docker_events import DockerEvents
+from provisioning.games import Games
+from provisioning.hands import Hands
+from provisioning.instances import Instances
+from provisioning.layout import Layout
+from provisioning.loops import Loop
+from provisioning.operations import Operations
+from provisioning.reconciler import Reconciler
+from provisioning.runtime import Runtime
+from provisioning.servers import Servers
+from provisioning.trust import TrustedNetworks
+from rathole.config import generate_rathole_client_config
+from rathole.manager import InstanceManager
+from rathole.supervisor import Supervisor
+
+__all__ = ["create_app", "generate_docker_compose_config", "generate_rathole_client_config"]
+
+_STOP_GAMES_SECONDS = 180
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the agent.
+
+    Nothing runs until `app.extensions["runtime"].start()` is called by the one who owns the data directory.
+
+    Args:
+        settings: the operator's; by default those of the environment and `.env`.
+
+    Raises:
+        SettingsFault: something is set wrong; every fault is named.
+        StoreFailed: the store cannot be opened.
+    """
+    settings = settings or settings_from_here()
+    store = Store(Layout(settings.satis_data_dir).database)
+    hands = _hands(settings, store, tunnel_changed=lambda server_id: reconciler.wake(server_id))
+    operations = Operations(store, OperationTable(store))
+    actions = Actions(hands)
+    reconciler = Reconciler(hands, operations, actions)
+    trust = TrustedNetworks(settings.host_agent_trusted_networks, hands.engine)
+    servers = Servers(hands, operations, actions, reconciler)
+    meter = NodeMeter(settings.satis_data_dir)
+    heartbeat = _heartbeat(settings, lambda: answers.stats(settings.node_id, meter.read(), servers.views()))
+    events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
+    runtime = Runtime(store, hands, reconciler, events, trust, heartbeat)
+    app = Flask("agent")
+    register(app, Services(settings, servers, runtime, meter.read, trust))
+    app.extensions["runtime"] = runtime
+    return app
+
+
+def settings_from_here() -> Settings:
+    """Read `.env` beside this file, then the environment, which wins."""
+    load_dotenv(Path(__file__).with_name(".env"))
+    return load_settings()
+
+
+def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], None]) -> Hands:
+    layout = Layout(settings.satis_data_dir)
+    servers = ServerTable(store)
+    manager = InstanceManager(settings) if settings.manager_url else None
+    return Hands(
+        settings=settings,
+        layout=layout,
+        servers=servers,
+        engine=Engine(os.environ.get("DOCKER_HOST", DEFAULT_SOCKET)),
+        compose=Compose(os.environ),
+        supervisor=Supervisor(
+            layout.tunnels, settings.rathole_client_binary, ProcessTable(store, "tunnel"), on_change=tunnel_changed
+        ),
+        instances=Instances(manager, settings, servers, OrphanTable(store), clock=time.monotonic),
+        games=Games(time.monotonic),
+        own_container=Engine.own_container(),
+        clock=time.monotonic,
+    )
+
+
+def _heartbeat(settings: Settings, stats: Callable[[], Mapping[str, object]]) -> Loop | None:
+    if settings.orchestrator_url is None:
+        return None
+    return Loop("heartbeat", make_heartbeat(settings, stats).step)
+
+
+def main(words: list[str]) -> int:
+    """Run the agent without a container, or one of its small commands; return the exit code."""
+    if words == ["stop-games"]:
+        return stop_games(settings_from_here())
+    if words:
+        sys.stderr.write("Usage: python agent.py [stop-games]\n")
+        return 2
+    sys.argv = ["gunicorn", "-c", str(Path(__file__).with_name("gunicorn.conf.py"))]
+    run_gunicorn()
+    return 0
+
+
+def stop_games(settings: Settings) -> int:
+    """Ask the agent that runs here to stop all games, without changing what is wanted of them."""
+    scheme = "https" if settings.host_agent_tls_cert else "http"
+    answer = requests.post(
+        f"{scheme}://127.0.0.1:{settings.host_agent_port}/api/containers/stop-all",
+        headers={"X-API-Key": settings.host_agent_api_key.get_secret_value()},
+        timeout=_STOP_GAMES_SECONDS,
+        verify=False,  # noqa: S501 - our own certificate, which names another host, on our own loopback
+    )
+    sys.stdout.write(f"{answer.json()['message']}\n")
+    return 0 if answer.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""How gunicorn runs the agent: one worker, since what the agent knows of its threads is in one process."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from agent import settings_from_here
+from core.errors import StoreFailed
+from core.log import configure_logging, get_logger
+from core.settings import SettingsFault
+from orchestrator.client import send_offline
+from provisioning.layout import Layout
+from provisioning.ownership import DataLock
+
+_PR_SET_PDEATHSIG = 1
+_WRONG_SETTINGS = 2
+
+
+def _refuse(text: str) -> None:
+    """End gunicorn with 2, which the run loop passes on: trying again would not help."""
+    sys.stderr.write(f"The agent does not start:\n{text}\n")
+    raise SystemExit(_WRONG_SETTINGS)
+
+
+if os.environ.get("WEB_CONCURRENCY", "1") != "1":
+    _refuse("WEB_CONCURRENCY must be 1 or unset: the agent is one process.")
+try:
+    settings = settings_from_here()
+except SettingsFault as fault:
+    _refuse(str(fault))
+try:
+    DataLock(Layout(settings.satis_data_dir).lock)
+except (StoreFailed, OSError) as fault:
+    _refuse(f"SATIS_DATA_DIR cannot be used: {fault}")
+
+configure_logging()
+log = get_logger("gunicorn")
+
+wsgi_app = "agent:create_app()"
+bind = f"0.0.0.0:{settings.host_agent_port}"
+certfile = str(settings.host_agent_tls_cert) if settings.host_agent_tls_cert else None
+keyfile = str(settings.host_agent_tls_key) if settings.host_agent_tls_key else None
+workers = 1
+worker_class = "api.worker.Worker"
+threads = 64
+preload_app = False
+max_requests = 0
+timeout = 30  # of the worker's own liveness, not of a request
+graceful_timeout = 30
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - memory, so that a slow disk never looks like a dead worker
+control_socket_disable = True
+
+
+def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's own types are not public
+    """Let the worker go with its master, else it keeps the port and a new master cannot listen (tried)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def post_worker_init(worker: Any) -> None:  # noqa: ANN401
+    """Own the data directory before anything is served, then start the background."""
+
+    def pause(seconds: float) -> None:
+        worker.notify()
+        time.sleep(seconds)
+
+    worker.data_lock = DataLock(Layout(settings.satis_data_dir).lock)
+    worker.data_lock.acquire(pause)
+    worker.wsgi.extensions["runtime"].start()
+
+
+def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401
+    """End the background; tunnels and games go on."""
+    if worker.wsgi is not None:
+        worker.wsgi.extensions["runtime"].stop()
+
+
+def on_exit(_server: Any) -> None:  # noqa: ANN401
+    """Tell the orchestrator that this node is gone for now."""
+    send_offline(settings)

@@ -1,0 +1,1 @@
+"""The will: what should be, and the loop that makes it so."""

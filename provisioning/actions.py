@@ -1,0 +1,159 @@
+"""How each action of the plan is done. Every one may be repeated: it looks before it acts, or does no harm twice."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from compose.file import STOP_GRACE_SECONDS
+from compose.network import NETWORK, ensure_network
+from core.files import make_private_directory, remove_tree, write_atomic
+from core.servers import Server
+from provisioning.hands import Hands
+from provisioning.observe import Look, compose_text
+from provisioning.plan import Action
+
+_LONGEST_STOP_NS = 10 * 60 * 10**9
+# Docker may tell of a stop a moment after the call that asked for it returned.
+_LATE_EVENT_NS = 10**9
+
+
+class Actions:
+    """Does what the plan names.
+
+    Args:
+        hands: what it acts with.
+    """
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+        self._stops: dict[str, tuple[int, int]] = {}
+        self._table: dict[Action, Callable[[Server, Look], None]] = {
+            Action.ENSURE_NETWORK: self._ensure_network,
+            Action.PULL_IMAGE: self._pull_image,
+            Action.WRITE_COMPOSE_FILE: self._write_compose_file,
+            Action.UP: self._up,
+            Action.RECREATE: self._recreate,
+            Action.STOP_CONTAINER: self._stop_container,
+            Action.REMOVE_CONTAINER: self._remove_container,
+            Action.WRITE_CLIENT_CONFIG: self._write_client_config,
+            Action.RUN_TUNNEL: self._run_tunnel,
+            Action.BOUNCE_TUNNEL: self._bounce_tunnel,
+            Action.STOP_TUNNEL: self._stop_tunnel,
+            Action.REMOVE_FILES: self._remove_files,
+            Action.FORGET: self._forget,
+        }
+
+    def do(self, action: Action, server: Server, look: Look, user_token: str | None) -> None:
+        """Do one action.
+
+        Raises:
+            AgentError: it could not be done.
+        """
+        if action is Action.ASK_MANAGER:
+            self._hands.instances.ask(server, user_token)
+        elif action is Action.RELEASE_INSTANCE:
+            self._release_instance(server, user_token)
+        else:
+            self._table[action](server, look)
+
+    def _ensure_network(self, _server: Server, _look: Look) -> None:
+        ensure_network(self._hands.engine, NETWORK)
+
+    def _pull_image(self, _server: Server, _look: Look) -> None:
+        self._hands.engine.pull(self._hands.settings.game_server_image)
+
+    def _write_compose_file(self, server: Server, _look: Look) -> None:
+        layout = self._hands.layout
+        make_private_directory(layout.data(server.server_id))
+        record = {"spec": json.loads(server.spec.to_json()), "containerWanted": server.container_wanted}
+        write_atomic(layout.record(server.server_id), json.dumps(record, indent=2) + "\n")
+        write_atomic(layout.compose_file(server.server_id), compose_text(self._hands, server))
+
+    def _up(self, server: Server, _look: Look) -> None:
+        self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id))
+
+    def _recreate(self, server: Server, _look: Look) -> None:
+        self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id), recreate=True)
+
+    def _stop_container(self, server: Server, _look: Look) -> None:
+        with self._our_stop(server.server_id):
+            self._hands.compose.stop(server.server_id, STOP_GRACE_SECONDS)
+
+    def kill(self, server_id: str) -> None:
+        """Kill the container at once, behind nobody's back."""
+        with self._our_stop(server_id):
+            self._hands.engine.kill(server_id)
+
+    @contextlib.contextmanager
+    def _our_stop(self, server_id: str) -> Iterator[None]:
+        began = time.time_ns()
+        self._stops[server_id] = (began, began + _LONGEST_STOP_NS)
+        try:
+            yield
+        finally:
+            self._stops[server_id] = (began, time.time_ns() + _LATE_EVENT_NS)
+
+    def stopped_by_us(self, server_id: str, time_ns: int) -> bool:
+        """Whether a stop that Docker reports for this time, in nanoseconds since 1970, was ours."""
+        began, ended = self._stops.get(server_id, (0, 0))
+        return began <= time_ns <= ended
+
+    def _remove_container(self, server: Server, _look: Look) -> None:
+        with self._our_stop(server.server_id):
+            self._hands.engine.remove(server.server_id)
+
+    def _write_client_config(self, server: Server, look: Look) -> None:
+        layout = self._hands.layout
+        make_private_directory(layout.tunnel(server.server_id))
+        write_atomic(layout.client_config(server.server_id), server.client_config or "")
+        if look.seen.tunnel_runs:
+            self._hands.supervisor.run(server.server_id)  # which begins anew with the new file
+
+    def _run_tunnel(self, server: Server, look: Look) -> None:
+        self._hands.supervisor.run(server.server_id)
+        if look.seen.game_answers:
+            self._mark_bounced(server, look)
+
+    def _bounce_tunnel(self, server: Server, look: Look) -> None:
+        self._hands.supervisor.bounce(server.server_id)
+        self._mark_bounced(server, look)
+
+    def _mark_bounced(self, server: Server, look: Look) -> None:
+        if look.container:
+            self._hands.servers.update(server.server_id, bounced_for=look.container.started_at)
+
+    def _stop_tunnel(self, server: Server, _look: Look) -> None:
+        self._hands.supervisor.stop(server.server_id)
+
+    def _release_instance(self, server: Server, user_token: str | None) -> None:
+        with self._hands.servers.transaction():
+            self._hands.instances.release(server.server_id, user_token)
+            self._hands.servers.set_public(server.server_id, None, None)
+            self._hands.servers.update(server.server_id, client_config=None)
+        self._discard_tunnel(server)
+
+    def _discard_tunnel(self, server: Server) -> None:
+        layout = self._hands.layout
+        make_private_directory(layout.trash)
+        folder = layout.tunnel(server.server_id)
+        if folder.exists():
+            self._discard(folder)
+
+    def _remove_files(self, server: Server, _look: Look) -> None:
+        self._discard_tunnel(server)
+        folder = self._hands.layout.server(server.server_id)
+        if folder.exists():
+            self._discard(folder)
+
+    def _discard(self, folder: Path) -> None:
+        """Take a folder out of its place at once, then remove it in its own time."""
+        target = self._hands.layout.trash / f"{folder.name}-{time.time_ns()}"
+        folder.rename(target)
+        remove_tree(target)
+
+    def _forget(self, server: Server, _look: Look) -> None:
+        self._hands.games.forget(server.server_id)
+        self._hands.supervisor.forget(server.server_id)
+        self._hands.servers.remove(server.server_id)

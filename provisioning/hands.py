@@ -1,0 +1,49 @@
+"""What the will acts with: the rooms below, bound together once by the wiring."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from compose.engine import Engine
+from compose.runner import Compose
+from core.models import Ports
+from core.servers import Server, ServerTable
+from core.settings import Settings
+from provisioning.games import Games
+from provisioning.instances import Instances
+from provisioning.layout import Layout
+from rathole.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Everything that an action or a look needs.
+
+    Attributes:
+        settings: the operator's.
+        layout: where files are.
+        servers: what should be.
+        engine: Docker, as seen and in a few writes.
+        compose: `docker compose`.
+        supervisor: the tunnels.
+        instances: the instance manager, as far as there is one.
+        games: the games' own answers.
+        own_container: the agent's container; None where it runs outside one.
+        clock: seconds that never go back.
+    """
+
+    settings: Settings
+    layout: Layout
+    servers: ServerTable
+    engine: Engine
+    compose: Compose
+    supervisor: Supervisor
+    instances: Instances
+    games: Games
+    own_container: str | None
+    clock: Callable[[], float]
+
+    def ports(self, server: Server) -> Ports:
+        """Return the ports that the game should have: what the manager named, where the game follows."""
+        if self.settings.port_policy == "follow" and server.public_ports:
+            return server.public_ports
+        return server.spec.ports

@@ -1,0 +1,179 @@
+"""One server's keeper: looks, plans, acts, until all is as it should be; then waits for a reason to look again."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from core.backoff import Backoff
+from core.errors import AgentError, ComposeFailed, DockerUnavailable
+from core.log import get_logger
+from core.models import OperationKind
+from core.operations import Operation
+from core.servers import Server
+from provisioning.actions import Actions
+from provisioning.hands import Hands
+from provisioning.loops import Loop
+from provisioning.observe import Look, look
+from provisioning.operations import Operations
+from provisioning.plan import Action, plan
+
+log = get_logger("keeper")
+
+_PASS_INTERVAL = 15.0
+_STARTING_INTERVAL = 1.0
+_SHORTEST_WAIT = 0.1
+# A plan that is not done after so many rounds contradicts itself.
+_MAX_ROUNDS = 40
+# What Docker gives as the start of a container that was never started.
+_NEVER = "0001-"
+
+
+class Keeper:
+    """Keeps one server as it should be, in a thread of its own: a slow one never holds up another.
+
+    Args:
+        server_id: whose keeper it is.
+        hands: what it looks and acts with.
+        actions: how each action is done.
+        operations: what was asked for.
+        draining: set when all games shall stop, whatever is wanted of them.
+    """
+
+    def __init__(
+        self, server_id: str, hands: Hands, actions: Actions, operations: Operations, draining: threading.Event
+    ) -> None:
+        self.server_id = server_id
+        self.last_look: Look | None = None
+        self.user_token: str | None = None
+        self._hands = hands
+        self._actions = actions
+        self._operations = operations
+        self._draining = draining
+        self._backoff = Backoff()
+        self._wake = threading.Event()
+        self._not_before = 0.0
+        self._cause: AgentError | None = None
+        self.loop = Loop(f"server {server_id}", self.step, self._wake)
+
+    def wake(self, *, urgent: bool = False) -> None:
+        """Look again now; `urgent` forgets the backoff of what failed before."""
+        if urgent:
+            self._not_before = 0.0
+        self._wake.set()
+
+    def step(self) -> float:
+        """Bring the server to what it should be; return the seconds until it is worth looking again."""
+        for _ in range(_MAX_ROUNDS):
+            # In this order: an operation and its wish are written together, so the wish is never the older one.
+            operation = self._operations.current(self.server_id)
+            server = self._hands.servers.get(self.server_id)
+            if server is None:
+                return _PASS_INTERVAL
+            if self._draining.is_set():
+                server = replace(server, container_wanted=False)
+            try:
+                if self._round(server, operation):
+                    return self._until_next_look()
+            except AgentError as error:
+                return self._failed(operation, error)
+        raise RuntimeError(f"The plan for {self.server_id} does not come to an end.")
+
+    def _round(self, server: Server, operation: Operation | None) -> bool:
+        """Look, plan and act once; tell whether nothing was left to do."""
+        self.last_look = look(self._hands, server)
+        actions = plan(server, self._hands.ports(server), self.last_look.seen)
+        if self._is_settled(actions) and operation:
+            self._settled(server, operation)
+        if not actions:
+            self._backoff.reset()
+            self._cause = None
+            return True
+        if self._hands.clock() < self._not_before and not operation:
+            return True
+        self._act(server, operation, actions)
+        return False
+
+    def _is_settled(self, actions: set[Action]) -> bool:
+        """A manager that failed is asked again behind the caller's back: a game without tunnel is still a game."""
+        failed = self.last_look is not None and self.last_look.seen.manager_failed
+        return not actions or (failed and actions == {Action.ASK_MANAGER})
+
+    def _settled(self, server: Server, operation: Operation) -> None:
+        self._operations.succeed(operation)
+        self.user_token = None
+        if server.failure_code:
+            self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
+
+    def _act(self, server: Server, operation: Operation | None, actions: set[Action]) -> None:
+        """Do the actions side by side; the first error counts once all have ended."""
+        names = "+".join(sorted(actions))
+        if operation:
+            self._operations.at_step(operation, names)
+        else:
+            log.info("Mending what is not as it should be.", server=self.server_id, step=names)
+        if actions == {Action.FORGET}:
+            self._forget(server, operation)
+            return
+        with ThreadPoolExecutor(max_workers=len(actions)) as pool:
+            tasks = [pool.submit(self._do, action, server) for action in sorted(actions)]
+        for task in tasks:
+            task.result()
+
+    def _do(self, action: Action, server: Server) -> None:
+        if self.last_look:
+            self._actions.do(action, server, self.last_look, self.user_token)
+
+    def _forget(self, server: Server, operation: Operation | None) -> None:
+        """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
+        with self._hands.servers.transaction():
+            self._do(Action.FORGET, server)
+            if operation is None:
+                return
+            if operation.kind is OperationKind.PROVISION:
+                self._operations.fail(operation, self._cause_of(server))
+            else:
+                self._operations.succeed(operation)
+
+    def _cause_of(self, server: Server) -> AgentError:
+        """Return what made a provision be undone; over our own death only code and sentence are left of it."""
+        if self._cause and self._cause.code == server.failure_code:
+            return self._cause
+        return ComposeFailed(server.failure_code or "provision_failed", server.failure_message or "It was undone.")
+
+    def _failed(self, operation: Operation | None, error: AgentError) -> float:
+        if self._cause is None or error.code != self._cause.code:
+            log.warning(error.message, server=self.server_id, code=error.code)
+        self._cause = error
+        delay = self._backoff.next_delay()
+        self._not_before = self._hands.clock() + delay
+        if operation is None:
+            return delay
+        self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
+        return self._operation_failed(operation, error, delay)
+
+    def _operation_failed(self, operation: Operation, error: AgentError, delay: float) -> float:
+        if operation.kind is OperationKind.DELETE:
+            return delay  # never given up: ids and ports are promised to others
+        undo = operation.kind is OperationKind.PROVISION and not self._ever_ran()
+        if undo:
+            self._hands.servers.update(self.server_id, deleting=True)
+        if undo and not isinstance(error, DockerUnavailable):
+            return 0.0  # the operation ends with this error when nothing is left
+        self._operations.fail(operation, error)
+        return delay
+
+    def _ever_ran(self) -> bool:
+        container = self.last_look.container if self.last_look else None
+        return container is not None and not container.started_at.startswith(_NEVER)
+
+    def _until_next_look(self) -> float:
+        """Look again when the manager may be asked, soon while a game starts, else each 15 s."""
+        now, last = self._hands.clock(), self.last_look
+        waits = [_PASS_INTERVAL]
+        if self._not_before > now:
+            waits.append(self._not_before - now)
+        if last and last.seen.is_alive and not last.game.ready:
+            waits.append(_STARTING_INTERVAL)
+        if last and last.seen.manager_failed:
+            waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
+        return min(waits)

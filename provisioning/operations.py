@@ -1,0 +1,136 @@
+"""Operations under way: who may begin one, who joins it, who waits for its end."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.clock import utc_now
+from core.errors import AgentError, ComposeFailed, Conflict, DeadlinePassed
+from core.models import OperationKind
+from core.operations import Operation, OperationTable
+from core.store import Store
+
+# These follow whatever runs: a delete is never refused, and a kill is for what hangs.
+_SUPERSEDING = frozenset({OperationKind.DELETE, OperationKind.KILL})
+# These have no arguments beyond the server, so an identical call may have the running one's answer.
+_JOINABLE = frozenset(OperationKind) - {OperationKind.RECONFIGURE}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an operation ended; the error is the one that was raised, None where it succeeded."""
+
+    error: AgentError | None
+
+
+class Operations:
+    """The operations of all servers.
+
+    The rows say what is under way, over a crash too; who waits, and the user's token that came with a
+    request, live in memory only.
+    """
+
+    def __init__(self, store: Store, table: OperationTable) -> None:
+        self._store = store
+        self._table = table
+        self._changed = threading.Condition()
+        self._ended: dict[str, Ended] = {}
+        self._waiting: dict[str, int] = {}
+
+    def begin(self, server_id: str, kind: OperationKind, change: Callable[[], None]) -> Operation:
+        """Write down the wish and the operation in one transaction, or join the identical one under way.
+
+        Args:
+            server_id: whose it is.
+            kind: what is to be done.
+            change: writes what is wanted from now on; not called when a running operation is joined.
+
+        Raises:
+            Conflict: something else is under way.
+        """
+        with self._store.transaction():
+            running = self._table.open_for(server_id)
+            if running and running.kind == kind and kind in _JOINABLE:
+                return running
+            if running:
+                self._supersede(running, kind)
+            change()
+            return self._table.begin(server_id, kind)
+
+    def _supersede(self, running: Operation, kind: OperationKind) -> None:
+        if kind not in _SUPERSEDING or running.kind == OperationKind.DELETE:
+            raise Conflict(
+                "operation_in_progress",
+                f"{running.kind} of {running.server_id} is under way since {running.started_at} (now {utc_now()}); "
+                "wait for its end and try again.",
+                kind=running.kind,
+                operation=running.operation_id,
+                startedAt=running.started_at,
+            )
+        self.fail(running, Conflict("superseded", f"{running.kind} of {running.server_id} was ended by a {kind}."))
+
+    def current(self, server_id: str) -> Operation | None:
+        """Return what is under way for a server."""
+        return self._table.open_for(server_id)
+
+    def last(self, server_id: str) -> Operation | None:
+        """Return the newest operation of a server, ended or not."""
+        return self._table.last_for(server_id)
+
+    def at_step(self, operation: Operation, step: str) -> None:
+        """Write down which step is about to be taken."""
+        self._table.at_step(operation.operation_id, step)
+
+    def succeed(self, operation: Operation) -> None:
+        """End an operation well."""
+        self._table.succeed(operation.operation_id)
+        self._tell(operation, None)
+
+    def fail(self, operation: Operation, error: AgentError) -> None:
+        """End an operation that could not be done."""
+        self._table.fail(operation.operation_id, error)
+        self._tell(operation, error)
+
+    def _tell(self, operation: Operation, error: AgentError | None) -> None:
+        with self._changed:
+            if operation.operation_id in self._waiting:
+                self._ended.setdefault(operation.operation_id, Ended(error))
+            self._changed.notify_all()
+
+    def wait(self, operation: Operation, timeout: float) -> None:
+        """Wait for the end of an operation, up to `timeout` seconds.
+
+        Raises:
+            AgentError: it failed; the error is the one that ended it.
+            DeadlinePassed: it goes on behind the caller's back.
+        """
+        key = operation.operation_id
+        with self._changed:
+            self._waiting[key] = self._waiting.get(key, 0) + 1
+            done = self._changed.wait_for(lambda: self._outcome(key) is not None, timeout)
+            outcome = self._outcome(key)
+            self._leave(key)
+        if not done or outcome is None:
+            raise DeadlinePassed(
+                "deadline_passed",
+                f"{operation.kind} of {operation.server_id} takes longer than {timeout:g} s "
+                "and goes on; ask for its status.",
+                operation=key,
+            )
+        if outcome.error:
+            raise outcome.error
+
+    def _leave(self, key: str) -> None:
+        self._waiting[key] -= 1
+        if not self._waiting[key]:
+            del self._waiting[key]
+            self._ended.pop(key, None)
+
+    def _outcome(self, key: str) -> Ended | None:
+        """Look in memory first, then at the row: it may have ended before the caller came to wait."""
+        if key in self._ended:
+            return self._ended[key]
+        row = self._table.get(key)
+        if row.is_open:
+            return None
+        return Ended(ComposeFailed(row.error_code, row.error_message or "") if row.error_code else None)

@@ -1,0 +1,54 @@
+"""One owner of the data directory: whoever else comes waits, and says for whom."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from core.clock import utc_now
+from core.files import PRIVATE_FILE, make_private_directory
+from core.log import get_logger
+
+log = get_logger("ownership")
+
+_POLL_SECONDS = 0.2
+
+
+class DataLock:
+    """The lock on the data directory, held until the process ends; the kernel frees it after any death.
+
+    Args:
+        path: the lock file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        make_private_directory(path.parent)
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+
+    def acquire(self, pause: Callable[[float], None]) -> None:
+        """Wait until this process owns the directory.
+
+        Args:
+            pause: waits that many seconds; also the place to say that we are alive.
+        """
+        said = False
+        while not self._try():
+            if not said:
+                log.warning(
+                    "Another agent owns the data directory; this one waits for its end.",
+                    directory=str(self._path.parent.parent),
+                    owner=self._path.read_text().strip(),
+                )
+                said = True
+            pause(_POLL_SECONDS)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"pid {os.getpid()} on {socket.gethostname()} since {utc_now()}\n".encode(), 0)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,188 @@
+"""What to do next for one server: pure, and the only place where that is decided.
+
+`plan` names the actions whose conditions hold now and which do not wait for one another; they are
+run side by side, then the world is looked at again. It is empty when all is as it should be, so a
+crash at any point costs nothing: the next look leads to the same end.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.models import Ports
+from core.servers import Server
+
+# Docker's words for a container that runs or that Docker itself is about to run again.
+_ALIVE = frozenset({"running", "restarting", "paused"})
+
+
+class Action(StrEnum):
+    """One step that changes the world."""
+
+    ENSURE_NETWORK = "ensure_network"
+    PULL_IMAGE = "pull_image"
+    ASK_MANAGER = "ask_manager"
+    WRITE_COMPOSE_FILE = "write_compose_file"
+    UP = "up"
+    RECREATE = "recreate"
+    STOP_CONTAINER = "stop_container"
+    REMOVE_CONTAINER = "remove_container"
+    WRITE_CLIENT_CONFIG = "write_client_config"
+    RUN_TUNNEL = "run_tunnel"
+    BOUNCE_TUNNEL = "bounce_tunnel"
+    STOP_TUNNEL = "stop_tunnel"
+    RELEASE_INSTANCE = "release_instance"
+    REMOVE_FILES = "remove_files"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True)
+class ContainerSeen:
+    """The container of a server, as Docker tells it.
+
+    Attributes:
+        status: Docker's own word.
+        started_at: Docker's text; it tells one run from the next.
+        ports: the ports that the game in it was given.
+        on_network: it holds the present `satis_network`, not one that is gone.
+    """
+
+    status: str
+    started_at: str
+    ports: Ports | None
+    on_network: bool
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, or Docker is about to run it again."""
+        return self.status in _ALIVE
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The world around one server, as just seen.
+
+    Attributes:
+        container: its container, None where there is none.
+        network_present: `satis_network` exists.
+        image_present: the image is on this host.
+        compose_file_right: the file on disk is what we would write.
+        manager_due: there is a manager, and it may be asked now.
+        manager_failed: the manager was asked last and did not give an instance.
+        instance_stale: rathole says that the instance we know is not the VPS's.
+        client_file_right: client.toml on disk is what we would write.
+        can_tunnel: the agent runs where server names resolve: in a container.
+        tunnel_runs: the supervisor keeps a client for it.
+        game_answers: the game answered the lightweight query just now.
+        files_present: folders of it are on disk.
+    """
+
+    container: ContainerSeen | None
+    network_present: bool
+    image_present: bool
+    compose_file_right: bool
+    manager_due: bool
+    manager_failed: bool
+    instance_stale: bool
+    client_file_right: bool
+    can_tunnel: bool
+    tunnel_runs: bool
+    game_answers: bool
+    files_present: bool
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its container runs."""
+        return self.container is not None and self.container.is_alive
+
+
+def plan(server: Server, ports: Ports, seen: Observed) -> set[Action]:
+    """Return the actions to run now, side by side; none when all is as it should be.
+
+    Args:
+        server: what should be.
+        ports: the ports that the game should have.
+        seen: what is.
+    """
+    if server.deleting:
+        return _removal(server, seen)
+    stays = seen.is_alive and _is_wanted(server) and not _must_stop_first(server, ports, seen)
+    return _container(server, seen, stays=stays) | _tunnel(server, seen, game_stays=stays)
+
+
+def _removal(server: Server, seen: Observed) -> set[Action]:
+    if seen.tunnel_runs:
+        return {Action.STOP_TUNNEL}
+    if seen.container:
+        return {Action.REMOVE_CONTAINER}
+    if server.client_config:
+        return {Action.RELEASE_INSTANCE}
+    return {Action.REMOVE_FILES} if seen.files_present else {Action.FORGET}
+
+
+def _is_wanted(server: Server) -> bool:
+    return server.container_wanted and not server.stopped_externally
+
+
+def _must_stop_first(server: Server, ports: Ports, seen: Observed) -> bool:
+    """A running game is ended for a restart, for other ports, or where nobody can reach it; for nothing else."""
+    container = seen.container
+    if container is None:
+        return False
+    other_ports = container.ports is not None and container.ports != ports
+    return container.started_at == server.restart_from or other_ports or not container.on_network
+
+
+def _container(server: Server, seen: Observed, *, stays: bool) -> set[Action]:
+    if stays:
+        return set()
+    if seen.is_alive:
+        # The tunnel goes first: one packet that meets a stopped game blackholes its sender (rathole 0.5.0).
+        return {Action.STOP_TUNNEL} if seen.tunnel_runs else {Action.STOP_CONTAINER}
+    return _start(server, seen) if _is_wanted(server) else set()
+
+
+def _start(server: Server, seen: Observed) -> set[Action]:
+    missing = set()
+    if not seen.network_present:
+        missing.add(Action.ENSURE_NETWORK)
+    if not seen.image_present:
+        missing.add(Action.PULL_IMAGE)
+    if missing or _awaits_manager(server, seen):
+        return missing
+    if not seen.compose_file_right:
+        return {Action.WRITE_COMPOSE_FILE}
+    # A container that holds a network which is gone cannot be started, only made anew (tried, both ages of Compose).
+    stale = seen.container is not None and not seen.container.on_network
+    return {Action.RECREATE} if stale else {Action.UP}
+
+
+def _awaits_manager(server: Server, seen: Observed) -> bool:
+    """The manager may name other ports, so the game waits for it, unless it failed to answer."""
+    return _lacks_instance(server) and seen.manager_due and not seen.manager_failed
+
+
+def _lacks_instance(server: Server) -> bool:
+    return server.tunnel_wanted and server.client_config is None
+
+
+def _tunnel(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
+    if seen.tunnel_runs and not (server.tunnel_wanted and game_stays):
+        return {Action.STOP_TUNNEL}
+    if not server.tunnel_wanted:
+        return {Action.RELEASE_INSTANCE} if server.client_config else set()
+    lacking = _lacks_instance(server) and _is_wanted(server)
+    if seen.manager_due and (lacking or seen.instance_stale):
+        return {Action.ASK_MANAGER}
+    return _client(server, seen, game_stays=game_stays) if server.client_config else set()
+
+
+def _client(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
+    if not seen.client_file_right:
+        return {Action.WRITE_CLIENT_CONFIG}
+    if not game_stays or not seen.can_tunnel or seen.container is None:
+        return set()
+    if not seen.tunnel_runs:
+        return {Action.RUN_TUNNEL}
+    # Who sent a packet before the game listened is stuck until the tunnel begins anew (rathole 0.5.0, client.rs:351).
+    first_answer = seen.game_answers and server.bounced_for != seen.container.started_at
+    return {Action.BOUNCE_TUNNEL} if first_answer else set()

@@ -1,0 +1,120 @@
+"""All keepers: one for each server, made when the server is and ended when it is gone."""
+
+import threading
+
+from core.log import get_logger
+from provisioning.actions import Actions
+from provisioning.hands import Hands
+from provisioning.keeper import Keeper
+from provisioning.observe import Look
+from provisioning.operations import Operations
+
+log = get_logger("reconciler")
+
+_STOP_SECONDS = 5.0
+
+
+class Reconciler:
+    """Owns the keepers.
+
+    Args:
+        hands: what they look and act with.
+        operations: what was asked for.
+        actions: how each action is done.
+    """
+
+    def __init__(self, hands: Hands, operations: Operations, actions: Actions) -> None:
+        self._hands = hands
+        self._operations = operations
+        self._actions = actions
+        self._keepers: dict[str, Keeper] = {}
+        self._lock = threading.Lock()
+        self._running = False
+        self.draining = threading.Event()
+
+    def start(self) -> None:
+        """Give every server its keeper."""
+        self._running = True
+        for server in self._hands.servers.all():
+            self.wake(server.server_id)
+
+    def stop(self) -> None:
+        """End every keeper after what it is doing now, within 5 s."""
+        self._running = False
+        with self._lock:
+            keepers = list(self._keepers.values())
+        for keeper in keepers:
+            keeper.loop.stop(0)
+        for keeper in keepers:
+            keeper.loop.stop(_STOP_SECONDS / max(len(keepers), 1))
+
+    def wake(self, server_id: str, *, user_token: str | None = None, urgent: bool = False) -> None:
+        """Let the server be looked at now; begin to keep it where that was not done yet.
+
+        Args:
+            server_id: whose turn it is.
+            user_token: the token of the user who asks, for calls to the manager on his behalf.
+            urgent: forget the backoff of what failed before.
+        """
+        if not self._running:
+            return
+        with self._lock:
+            keeper = self._keepers.get(server_id.lower())
+            if keeper is None:
+                keeper = Keeper(server_id, self._hands, self._actions, self._operations, self.draining)
+                self._keepers[server_id.lower()] = keeper
+                keeper.user_token = user_token
+                keeper.loop.start()
+                return
+        keeper.user_token = user_token or keeper.user_token
+        keeper.wake(urgent=urgent)
+
+    def wake_all(self) -> None:
+        """Let every server be looked at now."""
+        for server_id in self.kept():
+            self.wake(server_id)
+
+    def kept(self) -> list[str]:
+        """Return the ids that have a keeper."""
+        with self._lock:
+            return [keeper.server_id for keeper in self._keepers.values()]
+
+    def last_look(self, server_id: str) -> Look | None:
+        """Return what was last seen of a server; None where it was not looked at yet."""
+        with self._lock:
+            keeper = self._keepers.get(server_id.lower())
+        return keeper.last_look if keeper else None
+
+    def drop_gone(self) -> float:
+        """End the keepers of servers that are gone; return the seconds until the next time."""
+        for server_id in self.kept():
+            if self._hands.servers.get(server_id) is None:
+                self._drop(server_id)
+        return _STOP_SECONDS
+
+    def _drop(self, server_id: str) -> None:
+        with self._lock:
+            if self._hands.servers.get(server_id) is not None:
+                return  # it was asked for again in between
+            keeper = self._keepers.pop(server_id.lower(), None)
+        if keeper:
+            keeper.loop.stop(0)
+
+    def wake_known(self, name: str) -> None:
+        """Let the server of this name be looked at now, if it is one of ours."""
+        if self._hands.servers.get(name):
+            self.wake(name)
+
+    def stopped_by_hand(self, name: str) -> None:
+        """Respect that somebody stopped a game's container himself."""
+        server = self._hands.servers.get(name)
+        if server and server.container_wanted and not server.deleting:
+            log.info("The container was stopped by hand; it stays so until the next start.", server=name)
+            self._hands.servers.update(name, stopped_externally=True)
+
+    def started_by_hand(self, name: str) -> None:
+        """Take a game that somebody stopped himself, and now started again, as wanted."""
+        server = self._hands.servers.get(name)
+        if server and server.stopped_externally:
+            log.info("The container was started again.", server=name)
+            self._hands.servers.update(name, stopped_externally=False)

@@ -1,0 +1,121 @@
+"""Everything that runs in the background: started once the worker owns the data directory, ended before it exits."""
+
+import threading
+
+from compose.network import NETWORK, ensure_member, ensure_network
+from core.errors import StoreFailed
+from core.files import make_private_directory, remove_tree
+from core.log import get_logger
+from core.store import Store
+from provisioning.docker_events import DockerEvents
+from provisioning.hands import Hands
+from provisioning.loops import Loop, LoopHealth
+from provisioning.reconciler import Reconciler
+from provisioning.trust import TrustedNetworks
+
+log = get_logger("runtime")
+
+_NETWORK_INTERVAL = 15.0
+_TUNNEL_INTERVAL = 0.5
+_STOP_SECONDS = 2.0
+_ALIAS = "host-agent"
+
+
+class Runtime:
+    """Owns the loops.
+
+    Args:
+        store: checked for readiness.
+        hands: what the loops act with.
+        reconciler: keeps the servers.
+        events: follows Docker.
+        trust: looks at Docker's networks again and again.
+        heartbeat: tells the orchestrator of us; None where there is none.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the wiring's own list, each a part of its own
+        self,
+        store: Store,
+        hands: Hands,
+        reconciler: Reconciler,
+        events: DockerEvents,
+        trust: TrustedNetworks,
+        heartbeat: Loop | None,
+    ) -> None:
+        self._store = store
+        self._hands = hands
+        self._reconciler = reconciler
+        self._trust = trust
+        self._owner = False
+        watched = [
+            Loop("tunnels", self._tend_tunnels),
+            Loop("docker_events", events.step),
+            Loop("network", self._tend_network),
+            Loop("orphans", hands.instances.step, hands.instances.released),
+            Loop("keepers", reconciler.drop_gone),
+        ]
+        self._loops = watched + ([heartbeat] if heartbeat else [])
+
+    def start(self) -> None:
+        """Take up what runs, then begin to mend; the caller owns the data directory."""
+        self._owner = True
+        make_private_directory(self._hands.layout.trash)
+        threading.Thread(target=self._empty_trash, name="trash", daemon=True).start()
+        if self._hands.own_container is None:
+            log.warning("The agent runs outside a container, where server names do not resolve: it starts no tunnel.")
+        else:
+            self._hands.supervisor.adopt()
+        for loop in self._loops:
+            loop.start()
+        self._reconciler.start()
+
+    def stop(self) -> None:
+        """End the loops. Games and tunnels go on: the next worker takes them up."""
+        for loop in self._loops:
+            loop.stop(0)
+        self._reconciler.stop()
+        for loop in self._loops:
+            loop.stop(_STOP_SECONDS)
+
+    def alive(self) -> dict[str, LoopHealth]:
+        """Return how each loop is, by name."""
+        return {loop.name: loop.health() for loop in self._loops}
+
+    def ready(self) -> None:
+        """Return where the agent can do its work now.
+
+        Raises:
+            StoreFailed: the data directory is not ours, or the store is damaged.
+            DockerUnavailable: the engine does not answer.
+        """
+        if not self._owner:
+            raise StoreFailed("not_owner", "Another agent owns the data directory; this one waits for its end.")
+        self._store.check()
+        self._hands.engine.ping()
+
+    def _tend_tunnels(self) -> float:
+        self._hands.supervisor.wait(_TUNNEL_INTERVAL)
+        self._hands.supervisor.tick()
+        return 0.0
+
+    def _tend_network(self) -> float:
+        """Keep the network there and the agent on it: without it no tunnel finds its game."""
+        network = ensure_network(self._hands.engine, NETWORK)
+        own = self._hands.own_container
+        if own:
+            ensure_member(self._hands.engine, network, own, _ALIAS)
+            self._join_orchestrator(own)
+        self._trust.check_quietly()
+        return _NETWORK_INTERVAL
+
+    def _join_orchestrator(self, own: str) -> None:
+        name = self._hands.settings.orchestrator_network
+        for network in self._hands.engine.networks(name) if name else []:
+            ensure_member(self._hands.engine, network, own, _ALIAS)
+
+    def _empty_trash(self) -> None:
+        for folder in self._hands.layout.trash.iterdir():
+            try:
+                remove_tree(folder)
+            except StoreFailed as error:
+                log.warning(error.message)

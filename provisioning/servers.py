@@ -1,0 +1,295 @@
+"""The servers, as the HTTP face speaks of them: every call writes a wish down, wakes the keeper and waits."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import Conflict, DeadlinePassed, NotFound, ShuttingDown
+from core.models import OperationKind, Ports, ServerSpec
+from core.operations import Operation
+from core.servers import Server
+from provisioning.actions import Actions
+from provisioning.hands import Hands
+from provisioning.operations import Operations
+from provisioning.reconciler import Reconciler
+from provisioning.view import Facts, ServerView, view_of
+from rathole.supervisor import TunnelStatus
+
+# A first pull of the game's image takes minutes; the orchestrator sets no timeout of its own.
+_PATIENCE = 600.0
+# How long a spawn waits for what is being deleted to free its id and ports.
+_DELETE_PATIENCE = 30.0
+_DRAIN_PATIENCE = 150.0
+_POLL_SECONDS = 0.2
+
+
+class Cleanup(StrEnum):
+    """How far a stop goes."""
+
+    STOP = "stop"  # the container down, data kept, the tunnel down, its address kept
+    DELETE = "delete"  # everything, the data too
+    RATHOLE = "rathole"  # the tunnel and its files only
+
+
+@dataclass(frozen=True)
+class ClientView:
+    """The tunnel client of one server, as the wire names it.
+
+    Attributes:
+        config_path: its client.toml.
+        ports: the public ports.
+        status: what the supervisor says.
+    """
+
+    config_path: str
+    ports: Ports
+    status: TunnelStatus
+
+
+class Servers:
+    """All that can be asked of the servers.
+
+    Args:
+        hands: what is looked and acted with.
+        operations: what is under way.
+        actions: how a kill is done.
+        reconciler: the keepers.
+    """
+
+    def __init__(self, hands: Hands, operations: Operations, actions: Actions, reconciler: Reconciler) -> None:
+        self._hands = hands
+        self._actions = actions
+        self._operations = operations
+        self._reconciler = reconciler
+        self._table = hands.servers
+
+    def spawn(self, spec: ServerSpec, user_token: str | None = None) -> ServerView:
+        """Provision a server; the same spawn again is answered with the server that is there.
+
+        Raises:
+            AgentError: Conflict where id or ports are taken, else what made the server impossible.
+        """
+        self._check_changeable()
+        operation = self._begin_spawn(spec)
+        if operation:
+            self._carry_out(operation, user_token)
+        return self.view(spec.server_id)
+
+    def _begin_spawn(self, spec: ServerSpec) -> Operation | None:
+        deadline = time.monotonic() + _DELETE_PATIENCE
+        while True:
+            try:
+                return self._try_spawn(spec)
+            except Conflict as error:
+                if not self._wait_for_removal(error, spec, deadline):
+                    raise
+
+    def _try_spawn(self, spec: ServerSpec) -> Operation | None:
+        there = self._table.get(spec.server_id)
+        if there and there.spec == spec and not there.deleting:
+            running = self._operations.current(spec.server_id)
+            return running if running and running.kind is OperationKind.PROVISION else None
+        return self._operations.begin(spec.server_id, OperationKind.PROVISION, lambda: self._add(spec))
+
+    def _add(self, spec: ServerSpec) -> None:
+        most = self._hands.settings.max_servers
+        if self._table.get(spec.server_id) is None and self._table.count() >= most:
+            raise Conflict(
+                "too_many_servers", f"This host takes {most} servers (MAX_SERVERS) and has them; delete one first."
+            )
+        self._table.add(spec)
+
+    def _wait_for_removal(self, error: Conflict, spec: ServerSpec, deadline: float) -> bool:
+        """Wait for a server in the way that is being removed; tell whether it is worth trying again."""
+        holder = self._table.get(str(error.details.get("server_id", spec.server_id)))
+        if holder is None or not holder.deleting:
+            return holder is None and error.code != "too_many_servers" and time.monotonic() < deadline
+        while time.monotonic() < deadline:
+            if self._table.get(holder.server_id) is None:
+                return True
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def start(self, server_id: str, user_token: str | None = None) -> ServerView:
+        """Run a server, with its tunnel, at the address it had."""
+        self._change(
+            server_id,
+            OperationKind.START,
+            lambda: self._table.update(
+                server_id, container_wanted=True, tunnel_wanted=True, stopped_externally=False, restart_from=None
+            ),
+            user_token,
+        )
+        return self.view(server_id)
+
+    def restart(self, server_id: str, user_token: str | None = None) -> ServerView:
+        """Stop a server and run it again."""
+        container = self._hands.engine.container(self._known(server_id).server_id)
+        self._change(
+            server_id,
+            OperationKind.RESTART,
+            lambda: self._table.update(
+                server_id,
+                container_wanted=True,
+                stopped_externally=False,
+                restart_from=container.started_at if container else None,
+            ),
+            user_token,
+        )
+        return self.view(server_id)
+
+    def stop(self, server_id: str, cleanup: Cleanup = Cleanup.STOP, user_token: str | None = None) -> None:
+        """Stop a server as far as `cleanup` says; one that is not there is stopped already."""
+        if self._table.get(server_id) is None:
+            return
+        if cleanup is Cleanup.DELETE:
+            self.delete(server_id, user_token)
+        elif cleanup is Cleanup.RATHOLE:
+            self._drop_tunnel(server_id, user_token)
+        else:
+            self._change(server_id, OperationKind.STOP, lambda: self._unwant(server_id), user_token)
+
+    def kill(self, server_id: str) -> ServerView:
+        """Kill a server's container at once, whatever else is under way, and leave it stopped."""
+        server = self._known(server_id)
+        self._check_changeable()
+        operation = self._operations.begin(server_id, OperationKind.KILL, lambda: self._unwant(server_id))
+        self._actions.kill(server.server_id)
+        self._carry_out(operation, None)
+        return self.view(server_id)
+
+    def _unwant(self, server_id: str) -> None:
+        self._table.update(server_id, container_wanted=False, stopped_externally=False, restart_from=None)
+
+    def delete(self, server_id: str, user_token: str | None = None) -> None:
+        """Remove a server with its data; one that is not there is removed already. Never refused, never given up."""
+        if self._table.get(server_id) is None:
+            return
+        operation = self._operations.begin(
+            server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True)
+        )
+        self._carry_out(operation, user_token)
+
+    def configure_tunnel(self, server_id: str, text: str, user_token: str | None = None) -> None:
+        """Give a server's tunnel another client.toml.
+
+        Raises:
+            InvalidRequest: it is not one that this server may have; nothing is changed.
+        """
+        server = self._known(server_id)
+        config = self._hands.instances.check(server, self._hands.ports(server), text)
+        self._change(
+            server_id,
+            OperationKind.RECONFIGURE,
+            lambda: self._table.update(server_id, client_config=config, tunnel_wanted=True),
+            user_token,
+        )
+
+    def start_tunnel(self, server_id: str, ports: Ports, user_token: str | None = None) -> None:
+        """Let players reach a server again."""
+        server = self._known(server_id)
+        if ports not in {server.spec.ports, server.public_ports}:
+            raise Conflict(
+                "port_mismatch",
+                f"{server_id} has the ports {server.spec.game_port} and {server.spec.beacon_port}; "
+                "delete it and spawn it again to change them.",
+            )
+        self._hands.instances.retry_now(server_id)
+        self._change(
+            server_id,
+            OperationKind.RECONFIGURE,
+            lambda: self._table.update(server_id, tunnel_wanted=True),
+            user_token,
+        )
+
+    def stop_tunnel(self, server_id: str, user_token: str | None = None) -> None:
+        """Take a running server's tunnel and address away; a stopped one keeps its address for the next start."""
+        server = self._table.get(server_id)
+        if server and server.container_wanted:
+            self._drop_tunnel(server_id, user_token)
+
+    def _drop_tunnel(self, server_id: str, user_token: str | None) -> None:
+        self._change(
+            server_id,
+            OperationKind.RECONFIGURE,
+            lambda: self._table.update(server_id, tunnel_wanted=False),
+            user_token,
+        )
+
+    def stop_games(self) -> None:
+        """Stop every game without changing what is wanted, because the agent is about to be taken down.
+
+        Raises:
+            DeadlinePassed: some still run.
+        """
+        self._reconciler.draining.set()
+        self._reconciler.wake_all()
+        deadline = time.monotonic() + _DRAIN_PATIENCE
+        while running := [view.server_id for view in self.views() if _is_alive(view)]:
+            if time.monotonic() > deadline:
+                raise DeadlinePassed("games_still_run", f"Still running: {', '.join(running)}.")
+            time.sleep(_POLL_SECONDS)
+
+    def view(self, server_id: str) -> ServerView:
+        """Return what is wanted and seen of a server.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._view(self._known(server_id))
+
+    def views(self) -> list[ServerView]:
+        """Return every server, the oldest first."""
+        return [self._view(server) for server in self._table.all()]
+
+    def clients(self) -> dict[str, ClientView]:
+        """Return the tunnel client of every server that has a configuration for one."""
+        servers = [server for server in self._table.all() if server.client_config]
+        return {server.server_id: self._client(server) for server in servers}
+
+    def _client(self, server: Server) -> ClientView:
+        path = self._hands.layout.client_config(server.server_id)
+        return ClientView(str(path), self._hands.ports(server), self._hands.supervisor.status(server.server_id))
+
+    def _view(self, server: Server) -> ServerView:
+        facts = Facts(
+            settings=self._hands.settings,
+            server=server,
+            look=self._reconciler.last_look(server.server_id),
+            tunnel=self._hands.supervisor.status(server.server_id),
+            manager_fault=self._hands.instances.fault(server.server_id),
+            operation=self._operations.last(server.server_id),
+            in_container=self._hands.own_container is not None,
+        )
+        return view_of(facts)
+
+    def _known(self, server_id: str) -> Server:
+        server = self._table.get(server_id)
+        if server is None:
+            raise NotFound("server_not_found", f"There is no server {server_id} on this host.")
+        return server
+
+    def _change(
+        self, server_id: str, kind: OperationKind, change: Callable[[], None], user_token: str | None = None
+    ) -> None:
+        server = self._known(server_id)
+        if server.deleting:
+            raise Conflict("server_deleting", f"{server.server_id} is being deleted; wait until it is gone.")
+        self._check_changeable()
+        self._carry_out(self._operations.begin(server_id, kind, change), user_token)
+
+    def _carry_out(self, operation: Operation, user_token: str | None) -> None:
+        if user_token:
+            self._hands.instances.retry_now(operation.server_id)
+        self._reconciler.wake(operation.server_id, user_token=user_token, urgent=True)
+        self._operations.wait(operation, _PATIENCE)
+
+    def _check_changeable(self) -> None:
+        if self._reconciler.draining.is_set():
+            raise ShuttingDown("shutting_down", "The agent is being taken down and begins nothing new.")
+        self._hands.engine.ping()
+
+
+def _is_alive(view: ServerView) -> bool:
+    return view.container is not None and view.container.status in {"running", "restarting", "paused"}

@@ -1,0 +1,182 @@
+"""What is said of a server to those who ask: desired, observed and under way in one picture."""
+
+from dataclasses import dataclass
+
+from compose.container import Container
+from core.errors import AgentError
+from core.models import OperationKind, Phase, Ports, ServerSpec, TunnelReason, TunnelState
+from core.operations import Operation
+from core.servers import Server
+from core.settings import Settings
+from provisioning.observe import Look
+from rathole.supervisor import TunnelStatus
+
+_MANAGER_REASONS = {
+    "manager_unreachable": TunnelReason.MANAGER_UNREACHABLE,
+    "manager_timeout": TunnelReason.MANAGER_UNREACHABLE,
+    "auth_refused": TunnelReason.AUTH_REFUSED,
+    "config_refused": TunnelReason.CONFIG_REFUSED,
+    "port_taken": TunnelReason.PORT_TAKEN,
+}
+
+
+@dataclass(frozen=True)
+class TunnelView:
+    """How players reach the server.
+
+    Attributes:
+        state: of the whole tunnel.
+        reason: why it is not up, a code.
+        message: the same, as a sentence.
+        status: what the supervisor says, with each service.
+    """
+
+    state: TunnelState
+    reason: str | None
+    message: str
+    status: TunnelStatus
+
+
+@dataclass(frozen=True)
+class ServerView:
+    """One server, as told to those who ask.
+
+    Attributes:
+        spec: the request.
+        phase: what it does as a whole.
+        reason: why, a code; None where there is nothing to say.
+        message: the same, as a sentence.
+        container: Docker's view; None where there is no container, or Docker was never seen.
+        tunnel: the tunnel's.
+        ports: the public ports; the requested ones until the manager named others.
+        public_address: what a player types, `host:port`; None where nobody knows.
+        operation: the newest, under way or ended.
+        pending_changes: what is wanted differs from what runs, and is applied at the next stop and start.
+        observed_at: when Docker was last seen, ISO 8601; None before that.
+    """
+
+    spec: ServerSpec
+    phase: Phase
+    reason: str | None
+    message: str
+    container: Container | None
+    tunnel: TunnelView
+    ports: Ports
+    public_address: str | None
+    operation: Operation | None
+    pending_changes: bool
+    observed_at: str | None
+
+    @property
+    def server_id(self) -> str:
+        """The id."""
+        return self.spec.server_id
+
+    @property
+    def requested_ports(self) -> Ports:
+        """The ports of the request."""
+        return self.spec.ports
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a view is made of."""
+
+    settings: Settings
+    server: Server
+    look: Look | None
+    tunnel: TunnelStatus
+    manager_fault: AgentError | None
+    operation: Operation | None
+    in_container: bool
+
+
+def view_of(facts: Facts) -> ServerView:
+    """Put one server's picture together."""
+    server, look = facts.server, facts.look
+    tunnel = _tunnel(facts)
+    phase, reason, message = _phase(facts, tunnel)
+    alive = look is not None and look.seen.is_alive
+    return ServerView(
+        spec=server.spec,
+        phase=phase,
+        reason=reason,
+        message=message,
+        container=look.container if look else None,
+        tunnel=tunnel,
+        ports=server.public_ports or server.spec.ports,
+        public_address=_public_address(facts.settings, server),
+        operation=facts.operation,
+        pending_changes=look is not None and alive and not look.seen.compose_file_right,
+        observed_at=look.observed_at if look else None,
+    )
+
+
+def _public_address(settings: Settings, server: Server) -> str | None:
+    ports = server.public_ports or server.spec.ports
+    host = settings.rathole_public_host or server.public_host or settings.rathole_instance_manager_host
+    if not host and settings.ports_published:
+        host = settings.advertise_address
+    return f"{_bracketed(host)}:{ports.game}" if host else None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _tunnel(facts: Facts) -> TunnelView:
+    status = facts.tunnel
+    if facts.settings.manager_url is None and facts.server.client_config is None:
+        return TunnelView(TunnelState.STOPPED, None, "No instance manager is set, so there is no tunnel.", status)
+    if not facts.in_container:
+        text = "The agent runs outside a container, where server names do not resolve; it starts no tunnel."
+        return TunnelView(TunnelState.STOPPED, None, text, status)
+    fault = facts.manager_fault
+    if fault and facts.server.tunnel_wanted and facts.server.client_config is None:
+        return TunnelView(TunnelState.BACKOFF, _MANAGER_REASONS.get(fault.code, fault.code), fault.message, status)
+    if status.state is TunnelState.STOPPED and facts.server.tunnel_wanted:
+        return TunnelView(
+            status.state, TunnelReason.CONTAINER_DOWN, "The game does not run, so nor does its tunnel.", status
+        )
+    return TunnelView(status.state, status.reason, status.message, status)
+
+
+def _phase(facts: Facts, tunnel: TunnelView) -> tuple[Phase, str | None, str]:
+    server = facts.server
+    under_way = facts.operation if facts.operation and facts.operation.is_open else None
+    if server.deleting:
+        return Phase.DELETING, None, "The server is being removed with its data."
+    if under_way and under_way.kind is OperationKind.PROVISION:
+        return Phase.PROVISIONING, None, f"The server is being set up ({under_way.step or 'waiting'})."
+    if server.stopped_externally:
+        return (
+            Phase.STOPPED_EXTERNALLY,
+            None,
+            "Somebody stopped the container by hand; start the server to run it again.",
+        )
+    if not server.container_wanted:
+        return _stopped(facts)
+    if facts.look is None or not facts.look.seen.is_alive:
+        return _not_running(server)
+    return _running(facts, tunnel)
+
+
+def _stopped(facts: Facts) -> tuple[Phase, str | None, str]:
+    if facts.look and facts.look.seen.is_alive:
+        return Phase.STOPPING, None, "The server is being stopped."
+    return Phase.STOPPED, None, "The server is stopped; its data is kept."
+
+
+def _not_running(server: Server) -> tuple[Phase, str | None, str]:
+    if server.failure_code:
+        return Phase.FAILED, server.failure_code, server.failure_message or ""
+    return Phase.STARTING, None, "The container is about to run."
+
+
+def _running(facts: Facts, tunnel: TunnelView) -> tuple[Phase, str | None, str]:
+    if facts.look and not facts.look.game.ready:
+        return Phase.STARTING, None, "The game loads; it can take minutes, at the first start much longer."
+    reached = tunnel.state is TunnelState.UP or (facts.settings.manager_url is None and not facts.server.client_config)
+    if reached:
+        return Phase.READY, None, "Players can join."
+    return Phase.DEGRADED, tunnel.reason, f"The game runs, but its tunnel does not: {tunnel.message}"
