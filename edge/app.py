@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from flask import Flask, Response, jsonify, request
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from werkzeug.exceptions import HTTPException
 
 from core.errors import AgentError, Conflict, InvalidRequest, ManagerFailed, NotFound, StoreFailed
@@ -37,8 +37,17 @@ class InstanceRequest(BaseModel):
 
     server_id: str
     game_port: Port
-    # Managers of the first generation call it beacon_port, and agents send both.
-    query_port: Port = Field(validation_alias=AliasChoices("query_port", "beacon_port"))
+    query_port: Port
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_beacon_port(cls, value: object) -> object:
+        # Agents send the name of the first generation, beacon_port, as well or alone.
+        if not isinstance(value, dict) or "beacon_port" not in value:
+            return value
+        if "query_port" in value and value["query_port"] != value["beacon_port"]:
+            raise ValueError("query_port and beacon_port are two names of one port; send one value")
+        return {**value, "query_port": value["beacon_port"]}
 
 
 class ClientConfigQuery(BaseModel):
@@ -121,7 +130,7 @@ def _read(model: type[M], value: object) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors(include_input=False)
         ]
         raise InvalidRequest("invalid_fields", f"{'; '.join(faults)}.") from None

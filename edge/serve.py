@@ -22,6 +22,9 @@ from edge.settings import EdgeSettings
 
 _log = get_logger("edge")
 _LOCK_POLL = 0.2
+# Seconds for requests in flight after SIGTERM. The master kills the worker at the end of its own
+# count, so the worker stops waiting earlier: it still has the rathole servers to end.
+_MASTER_GRACE, _WORKER_GRACE = 3, 1
 _RECEIVE_TIMEOUT = struct.pack("ll", 10, 0)  # a timeval: seconds, microseconds
 
 
@@ -68,7 +71,7 @@ class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type
             "worker_class": EdgeWorker,
             "threads": 32,
             "keepalive": 0,  # kept-alive connections would delay the end by seconds
-            "graceful_timeout": 5,
+            "graceful_timeout": _MASTER_GRACE,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - a disk that is slow would look like a hung worker
             "control_socket_disable": True,  # it wants a HOME to write in
             "loglevel": "warning",
@@ -88,6 +91,7 @@ class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type
 
     def _begin(self, worker: EdgeWorker) -> None:
         """Start the rathole servers, once no other worker or edge has the data directory."""
+        worker.cfg.set("graceful_timeout", _WORKER_GRACE)
         if _own(self._settings.edge_data_dir, worker):
             self._manager.begin()
 
