@@ -1,0 +1,1 @@
+"""The HTTP face: the only room of the agent that knows Flask."""

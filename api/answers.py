@@ -1,0 +1,161 @@
+"""What callers get: the domain's views in the words of the wire."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compose.container import Container
+from core.clock import utc_now
+from core.models import Phase, Ports
+from core.operations import Operation
+from orchestrator.node import NodeStats
+from provisioning.servers import ClientView
+from provisioning.view import ServerView, TunnelView
+from rathole.services import ServiceStatus
+
+Answer = dict[str, Any]
+
+# An orchestrator reads Docker's words only. A server whose container is not there gets the one that comes nearest.
+_WITHOUT_CONTAINER = {Phase.PROVISIONING: "created", Phase.STARTING: "created", Phase.DELETING: "removing"}
+
+
+def done(message: str) -> Answer:
+    """Return the plain success."""
+    return {"status": "success", "message": message}
+
+
+def status(view: ServerView) -> Answer:
+    """Return how a server is; `status` is Docker's own word, and the ports are those that players use."""
+    container = view.container
+    return {
+        "serverId": view.server_id,
+        "status": container.status if container else _WITHOUT_CONTAINER.get(view.phase, "exited"),
+        "containerId": container.id if container else None,
+        "created": container.created if container else None,
+        "info": _info(container) if container else {},
+        **_ports(view.ports),
+        "agent": _agent(view),
+    }
+
+
+def spawned(view: ServerView) -> Answer:
+    """Return the answer to `spawn`: the ports are the requested ones, `agent.publicAddress` is what players type."""
+    return {
+        "status": "success",
+        # Never null: Docker takes a container's name wherever it takes its id, and the name is the server's id.
+        "containerId": view.container.id if view.container else view.server_id,
+        "serverId": view.server_id,
+        **_ports(view.requested_ports),
+        "message": _spawn_message(view),
+        "agent": _agent(view),
+    }
+
+
+def containers(views: Sequence[ServerView]) -> Answer:
+    """Return how all servers are, as of the oldest observation among them; null where one was never observed."""
+    return {
+        "status": "success",
+        "containers": [status(view) for view in views],
+        "observedAt": min((view.observed_at or "" for view in views), default=utc_now()) or None,
+    }
+
+
+def clients(views: Mapping[str, ClientView]) -> Answer:
+    """Return the rathole clients by server id."""
+    return {"status": "success", "clients": {server_id: _client(view) for server_id, view in views.items()}}
+
+
+def stats(node_id: str, usage: NodeStats, views: Sequence[ServerView]) -> Answer:
+    """Return how busy the node is, in percent, and what runs on it."""
+    present = [view for view in views if view.container]
+    return {
+        "nodeId": node_id,
+        "cpuUsage": usage.cpu_usage,
+        "memoryUsage": usage.memory_usage,
+        "diskUsage": usage.disk_usage,
+        "containerCount": len(present),
+        "runningContainers": [v.server_id for v in present if v.container and v.container.status == "running"],
+        "timestamp": utc_now(),
+    }
+
+
+def health(node_id: str) -> Answer:
+    """Return that the agent answers."""
+    return {"status": "healthy", "nodeId": node_id, "timestamp": utc_now()}
+
+
+def _spawn_message(view: ServerView) -> str:
+    address = f" Players connect to {view.public_address}." if view.public_address else ""
+    return f"Server {view.server_id} is {view.phase}, its tunnel {view.tunnel.state}.{address}"
+
+
+def _ports(ports: Ports) -> Answer:
+    return {"gamePort": ports.game, "beaconPort": ports.beacon}
+
+
+def _client(view: ClientView) -> Answer:
+    return {
+        "config_path": view.config_path,
+        "game_port": view.ports.game,
+        "beacon_port": view.ports.beacon,
+        "started_at": view.status.started_at,
+        "is_running": view.status.pid is not None,
+        "pid": view.status.pid,
+    }
+
+
+def _info(container: Container) -> Answer:
+    return {
+        "image": container.image,
+        "startedAt": container.started_at,
+        "finishedAt": container.finished_at,
+        "exitCode": container.exit_code,
+        "oomKilled": container.oom_killed,
+        "restartCount": container.restart_count,
+        "health": container.health,
+    }
+
+
+def _agent(view: ServerView) -> Answer:
+    return {
+        "phase": view.phase,
+        "reason": view.reason,
+        "message": view.message,
+        "tunnel": _tunnel(view.tunnel),
+        "publicAddress": view.public_address,
+        "requestedPorts": _ports(view.requested_ports),
+        "operation": _operation(view.operation) if view.operation else None,
+        "pendingChanges": view.pending_changes,
+        "observedAt": view.observed_at,
+    }
+
+
+def _tunnel(tunnel: TunnelView) -> Answer:
+    return {
+        "state": tunnel.state,
+        "reason": tunnel.reason,
+        "message": tunnel.message,
+        "since": tunnel.status.since,
+        "services": {name: _service(service) for name, service in tunnel.status.services.items()},
+    }
+
+
+def _service(service: ServiceStatus) -> Answer:
+    return {
+        "state": service.state,
+        "since": service.since,
+        "lastError": service.last_error,
+        "reconnects": service.reconnects,
+    }
+
+
+def _operation(operation: Operation) -> Answer:
+    return {
+        "id": operation.operation_id,
+        "kind": operation.kind,
+        "status": operation.status,
+        "step": operation.step,
+        "startedAt": operation.started_at,
+        "endedAt": operation.ended_at,
+        "errorCode": operation.error_code,
+        "errorMessage": operation.error_message,
+    }

@@ -1,0 +1,1 @@
+"""Tests that hold the agent to the words of the wire."""
