@@ -39,7 +39,7 @@ _MAX_TEXT = 300
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINE = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)\s+(?:TRACE|DEBUG|INFO|WARN|ERROR)\s+"
-    r"handle\{service=(?P<service>[^}]+)\}(?::\S+)? rathole::client: (?P<text>.*)"
+    r"handle\{service=(?P<service>[^}]+)\}(?::run)?: rathole::client: (?P<text>.*)"
 )
 _CONTROL = "Failed to run the control channel: "
 _RETRY = re.compile(r"\. Retry in \S+$")

@@ -152,20 +152,19 @@ class InstanceManager:
                 ) as response,
             ):
                 return Reply(response.status_code, self._body_of(response, deadline))
-        except requests.exceptions.SSLError:
-            raise self._fault(
-                "manager_unreachable", "shows a certificate that is not trusted; see RATHOLE_MANAGER_CA"
-            ) from None
-        except (requests.Timeout, TimeoutError) as error:
-            if isinstance(error, requests.ConnectTimeout):
-                raise self._fault("manager_unreachable", "takes no connection") from None
-            raise self._fault("manager_timeout", f"did not answer within {_READ_TIMEOUT:g} s") from None
-        except requests.ConnectionError as error:
-            if _timed_out(error):
-                raise self._fault("manager_timeout", f"did not answer within {_READ_TIMEOUT:g} s") from None
-            raise self._fault("manager_unreachable", "cannot be reached") from None
-        except (requests.RequestException, HTTPError, OSError):
-            raise self._fault("manager_failed", "does not speak HTTP as it should") from None
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise self._translated(error) from None
+
+    def _translated(self, error: Exception) -> ManagerFailed:
+        if isinstance(error, requests.exceptions.SSLError):
+            return self._fault("manager_unreachable", "shows a certificate that is not trusted; see RATHOLE_MANAGER_CA")
+        if isinstance(error, requests.ConnectTimeout):
+            return self._fault("manager_unreachable", "takes no connection")
+        if isinstance(error, requests.Timeout | ReadTimeoutError | TimeoutError) or _timed_out(error):
+            return self._fault("manager_timeout", f"did not answer within {_READ_TIMEOUT:g} s")
+        if isinstance(error, requests.ConnectionError):
+            return self._fault("manager_unreachable", "cannot be reached")
+        return self._fault("manager_failed", "does not speak HTTP as it should")
 
     def _body_of(self, response: requests.Response, deadline: float) -> bytes:
         """Read the body, whatever its length is said to be."""
@@ -204,7 +203,7 @@ def _says_exists(reply: Reply) -> bool:
     return bool(re.search(r"\balready exists\b", sentence_of(reply.body)))
 
 
-def _timed_out(error: requests.ConnectionError) -> bool:
+def _timed_out(error: Exception) -> bool:
     """Tell whether the last of several tries ended in a timeout: requests calls that a connection error."""
     cause = error.args[0] if error.args else None
     return isinstance(getattr(cause, "reason", None), ReadTimeoutError)

@@ -65,8 +65,9 @@ class Tunnel:
         self._state, action = transition(self._state, event)
         if action is not Action.NOTHING:
             self.next_attempt_at = None
+        if action is Action.END:
+            self._publish()  # it may take a while
         if action in (Action.END, Action.RESTART, Action.GIVE_UP):
-            self._publish()
             self._end()
         if action is Action.END:
             return self.handle(Event.ENDED)
