@@ -60,7 +60,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or settings_from_here()
     store = Store(Layout(settings.satis_data_dir).database)
-    hands = _hands(settings, store, tunnel_changed=lambda server_id: reconciler.wake(server_id))
+
+    def tunnel_changed(server_id: str) -> None:
+        reconciler.wake(server_id)
+
+    hands = _hands(settings, store, tunnel_changed)
     operations = Operations(store, OperationTable(store))
     actions = Actions(hands)
     reconciler = Reconciler(hands, operations, actions)

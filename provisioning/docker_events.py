@@ -49,7 +49,6 @@ class DockerEvents:
             self._killed.discard(event.name)
             self._reconciler.stopped_by_hand(event.name)
         elif event.action == "start":
-            self._killed.discard(event.name)
-            self._reconciler.started_by_hand(event.name)
+            self._killed.discard(event.name)  # a signal that did not end it
         if event.action in {"start", "die", "destroy", "pause", "unpause", "oom"}:
             self._reconciler.wake_known(event.name)

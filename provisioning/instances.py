@@ -12,8 +12,8 @@ from core.models import Ports
 from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import Settings
-from rathole.config import RemoteHost, own_client_config, parse_client_config, render_client_config
 from rathole.answer import Instance
+from rathole.config import RemoteHost, own_client_config, parse_client_config, render_client_config
 from rathole.manager import InstanceManager
 
 log = get_logger("instances")

@@ -81,6 +81,8 @@ class Keeper:
     def _round(self, server: Server, operation: Operation | None) -> bool:
         """Look, plan and act once; tell whether nothing was left to do."""
         self.last_look = look(self._hands, server)
+        if server.stopped_externally and self.last_look.seen.is_alive:
+            server = self._started_again(server)
         actions = plan(server, self._hands.ports(server), self.last_look.seen)
         if self._is_settled(actions) and operation:
             self._settled(server, operation)
@@ -92,6 +94,12 @@ class Keeper:
             return True
         self._act(server, operation, actions)
         return False
+
+    def _started_again(self, server: Server) -> Server:
+        """Whoever stopped the game by hand has started it again, so it is wanted once more."""
+        log.info("The container was started again by hand.", server=self.server_id)
+        self._hands.servers.update(self.server_id, stopped_externally=False)
+        return replace(server, stopped_externally=False)
 
     def _is_settled(self, actions: set[Action]) -> bool:
         """A manager that failed is asked again behind the caller's back: a game without tunnel is still a game."""

@@ -111,10 +111,3 @@ class Reconciler:
         if server and server.container_wanted and not server.deleting:
             log.info("The container was stopped by hand; it stays so until the next start.", server=name)
             self._hands.servers.update(name, stopped_externally=True)
-
-    def started_by_hand(self, name: str) -> None:
-        """Take a game that somebody stopped himself, and now started again, as wanted."""
-        server = self._hands.servers.get(name)
-        if server and server.stopped_externally:
-            log.info("The container was started again.", server=name)
-            self._hands.servers.update(name, stopped_externally=False)

@@ -1,5 +1,6 @@
 """Everything that runs in the background: started once the worker owns the data directory, ended before it exits."""
 
+import socket
 import threading
 
 from compose.network import NETWORK, ensure_member, ensure_network
@@ -18,7 +19,6 @@ log = get_logger("runtime")
 _NETWORK_INTERVAL = 15.0
 _TUNNEL_INTERVAL = 0.5
 _STOP_SECONDS = 2.0
-_ALIAS = "host-agent"
 
 
 class Runtime:
@@ -103,7 +103,7 @@ class Runtime:
         network = ensure_network(self._hands.engine, NETWORK)
         own = self._hands.own_container
         if own:
-            ensure_member(self._hands.engine, network, own, _ALIAS)
+            ensure_member(self._hands.engine, network, own, socket.gethostname())
             self._join_orchestrator(own)
         self._trust.check_quietly()
         return _NETWORK_INTERVAL
@@ -111,7 +111,7 @@ class Runtime:
     def _join_orchestrator(self, own: str) -> None:
         name = self._hands.settings.orchestrator_network
         for network in self._hands.engine.networks(name) if name else []:
-            ensure_member(self._hands.engine, network, own, _ALIAS)
+            ensure_member(self._hands.engine, network, own, socket.gethostname())
 
     def _empty_trash(self) -> None:
         for folder in self._hands.layout.trash.iterdir():
