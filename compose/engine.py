@@ -19,7 +19,24 @@ from core.proc import Completed
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 _STOP_SLACK = 30.0
-_EVENT_KINDS = ["container", "network"]
+# Not the execs, since our own probes are such, and the name of such an event holds its argv.
+_EVENTS = {
+    "type": ["container", "network"],
+    "event": [
+        "create",
+        "start",
+        "die",
+        "oom",
+        "kill",
+        "stop",
+        "pause",
+        "unpause",
+        "rename",
+        "destroy",
+        "connect",
+        "disconnect",
+    ],
+}
 _ABSENT, _CONFLICT = 404, 409
 
 # Docker mounts this file into every container out of a folder that is named by the container's id. Other
@@ -93,6 +110,11 @@ class Engine:
             exact = [entry["Id"] for entry in listed if entry["Name"] == name]
             found = [network_of(self._client.inspect_network(key)) for key in exact]
         return sorted(found, key=lambda network: network.created)
+
+    def all_networks(self) -> list[Network]:
+        """Return every network of this host."""
+        with translated():
+            return [network_of(self._client.inspect_network(entry["Id"])) for entry in self._client.networks()]
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a bridge network; one that exists is fine, but callers that race can make several."""
@@ -189,8 +211,8 @@ class Engine:
         with self._client_with(timeout) as client, translated(silence=late):
             # The SDK types the environment as a list, and takes both.
             key = client.exec_create(name, list(argv), environment=dict(environment or {}))["Id"]
-            written = until_end(start_exec(client, key), time.monotonic() + timeout, late)
-            stdout, stderr = split_streams(written)
+            with start_exec(client, key) as response:
+                stdout, stderr = split_streams(until_end(response, time.monotonic() + timeout, late))
             return Completed(client.exec_inspect(key)["ExitCode"], stdout, stderr)
 
     def events(self, since_ns: int, *, seconds: float = 15.0) -> Iterator[Event]:
@@ -205,7 +227,7 @@ class Engine:
         # The engine is asked in whole seconds, of which it may send more than was meant.
         until = math.ceil(self._clock() + seconds)
         with self._client_with(seconds + self._timeout) as client, translated():
-            stream = client.events(since=since_ns // 10**9, until=until, filters={"type": _EVENT_KINDS}, decode=True)
+            stream = client.events(since=since_ns // 10**9, until=until, filters=_EVENTS, decode=True)
             for event in map(event_of, stream):
                 if event.time_ns >= since_ns:
                     yield event

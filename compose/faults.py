@@ -45,7 +45,7 @@ _FAULTS = (
         "The disk is full; free some space where Docker and the data directory are, then try again.",
     ),
     _fault(
-        r"multiple networks with name \"?(?P<name>[\w.-]+)",
+        r"multiple networks with name \"?(?P<name>[\w.-]+)|network (?P<other>[\w.-]+) is ambiguous",
         ComposeFailed,
         "network_ambiguous",
         "There are several Docker networks named {name}; remove the unused ones with `docker network rm <id>`.",
@@ -81,6 +81,12 @@ _FAULTS = (
         ComposeFailed,
         "data_path_missing",
         "Docker does not see {name}; SATIS_DATA_DIR must be the same path on the host and in the agent.",
+    ),
+    _fault(
+        r"container \S+ is not running",
+        ComposeFailed,
+        "container_not_running",
+        "The container is not running; start the server first.",
     ),
     _fault(
         r"range of cpus is from [\d.]+ to (?P<name>[\d.]+)",

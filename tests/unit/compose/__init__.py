@@ -1,0 +1,1 @@
+"""Tests of compose/ that need no Docker."""
