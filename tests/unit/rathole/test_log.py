@@ -47,9 +47,9 @@ EVENTS = [
         "Failed to deserialize hello: invalid value: integer `1347703880`",
     ),
     (
-        HANDLE + "Failed to do noise handshake: x. Retry in 1s...",
+        HANDLE + "Failed to connect to 127.0.0.1:1: Failed to do noise handshake: x. Retry in 1s...",
         LogKind.MISCONFIGURED,
-        "Failed to do noise handshake: x",
+        "Failed to connect to 127.0.0.1:1: Failed to do noise handshake: x",
     ),
 ]
 

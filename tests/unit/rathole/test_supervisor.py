@@ -296,6 +296,19 @@ def test_a_recorded_process_that_is_another_s_is_left_alone(stage: Stage) -> Non
     assert stage.supervisor.status(ID).state is TunnelState.STOPPED
 
 
+def test_restarts_leak_no_descriptor(stage: Stage) -> None:
+    """A tunnel that is bounced for years holds one pidfd."""
+    stage.behave(UP)
+    stage.supervisor.run(ID)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    for _ in range(20):
+        stage.supervisor.bounce(ID)
+        stage.supervisor.tick()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_forget_drops_the_server(stage: Stage) -> None:
     """A deleted server is not listed."""
     stage.behave(UP)
