@@ -22,6 +22,7 @@ from edge.settings import EdgeSettings
 
 _log = get_logger("edge")
 _LOCK_POLL = 0.2
+_PART_TIMEOUT, _PART_READS = 1.0, 32  # seconds for each read; 2 MiB in all
 # Seconds for requests in flight after SIGTERM. The master kills the worker at the end of its own
 # count, so the worker stops waiting earlier: it still has the rathole servers to end.
 _MASTER_GRACE, _WORKER_GRACE = 3, 1
@@ -36,6 +37,17 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _RECEIVE_TIMEOUT)
         super().enqueue_req(conn)
 
+    def handle(self, conn: Any) -> Any:  # noqa: ANN401
+        """Serve a request and, where it was the last one, part from the caller here.
+
+        gunicorn 27.0.1 parts in its main thread, which accepts nobody for up to 2 s per caller that keeps
+        its side open.
+        """
+        kept = super().handle(conn)
+        if kept is False:
+            _part(conn.sock)
+        return kept
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ANN401
         """Answer what is not HTTP; the application answers everything else itself."""
         if req is not None:
@@ -48,6 +60,18 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         )
         with contextlib.suppress(OSError):  # whoever sent it may have gone
             client.sendall((head + body).encode())
+
+
+def _part(connection: socket.socket) -> None:
+    """Close our side, and wait shortly for the caller's: what he still sends would cut our answer off."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(_PART_TIMEOUT)
+        for _ in range(_PART_READS):
+            if not connection.recv(65536):
+                break
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

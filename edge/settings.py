@@ -78,10 +78,10 @@ class EdgeSettings(BaseModel):
 
     @field_validator("edge_data_dir")
     @classmethod
-    def _make_absolute(cls, value: Path) -> Path:
-        # A rathole server is found again by the path of its configuration, so that path must not depend on
-        # the folder from which the edge was started.
-        return value.absolute()
+    def _resolve(cls, value: Path) -> Path:
+        # A rathole server is found again by the path of its configuration, so there must be one way only to
+        # write that path, wherever the edge was started.
+        return value.resolve()
 
     @model_validator(mode="after")
     def _check_overlap(self) -> Self:
