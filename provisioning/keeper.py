@@ -107,7 +107,7 @@ class Keeper:
         return not actions or (failed and actions == {Action.ASK_MANAGER})
 
     def _settled(self, server: Server, operation: Operation) -> None:
-        self._operations.succeed(operation)
+        self._operations.end(operation)
         self.user_token = None
         if server.failure_code:
             self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
@@ -133,14 +133,12 @@ class Keeper:
 
     def _forget(self, server: Server, operation: Operation | None) -> None:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
-        with self._hands.servers.transaction():
+        if operation is None:
             self._do(Action.FORGET, server)
-            if operation is None:
-                return
-            if operation.kind is OperationKind.PROVISION:
-                self._operations.fail(operation, self._cause_of(server))
-            else:
-                self._operations.succeed(operation)
+            return
+        undone = operation.kind is OperationKind.PROVISION
+        error = self._cause_of(server) if undone else None
+        self._operations.end(operation, error, along_with=lambda: self._do(Action.FORGET, server))
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""
@@ -167,7 +165,7 @@ class Keeper:
             self._hands.servers.update(self.server_id, deleting=True)
         if undo and not isinstance(error, DockerUnavailable):
             return 0.0  # the operation ends with this error when nothing is left
-        self._operations.fail(operation, error)
+        self._operations.end(operation, error)
         return delay
 
     def _ever_ran(self) -> bool:

@@ -1,6 +1,7 @@
 """Operations under way: who may begin one, who joins it, who waits for its end."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from core.store import Store
 _SUPERSEDING = frozenset({OperationKind.DELETE, OperationKind.KILL})
 # These have no arguments beyond the server, so an identical call may have the running one's answer.
 _JOINABLE = frozenset(OperationKind) - {OperationKind.RECONFIGURE}
+
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,14 @@ class Operations:
             running = self._table.open_for(server_id)
             if running and running.kind == kind and kind in _JOINABLE:
                 return running
-            if running:
-                self._supersede(running, kind)
+            superseded = self._supersede(running, kind) if running else None
             change()
-            return self._table.begin(server_id, kind)
+            begun = self._table.begin(server_id, kind)
+        if running and superseded:
+            self._tell(running, superseded)
+        return begun
 
-    def _supersede(self, running: Operation, kind: OperationKind) -> None:
+    def _supersede(self, running: Operation, kind: OperationKind) -> AgentError:
         if kind not in _SUPERSEDING or running.kind == OperationKind.DELETE:
             raise Conflict(
                 "operation_in_progress",
@@ -67,7 +72,9 @@ class Operations:
                 operation=running.operation_id,
                 startedAt=running.started_at,
             )
-        self.fail(running, Conflict("superseded", f"{running.kind} of {running.server_id} was ended by a {kind}."))
+        error = Conflict("superseded", f"{running.kind} of {running.server_id} was ended by a {kind}.")
+        self._table.fail(running.operation_id, error)
+        return error
 
     def current(self, server_id: str) -> Operation | None:
         """Return what is under way for a server."""
@@ -81,14 +88,22 @@ class Operations:
         """Write down which step is about to be taken."""
         self._table.at_step(operation.operation_id, step)
 
-    def succeed(self, operation: Operation) -> None:
-        """End an operation well."""
-        self._table.succeed(operation.operation_id)
-        self._tell(operation, None)
+    def end(
+        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
+    ) -> None:
+        """End an operation, and tell who waits once that is on disk.
 
-    def fail(self, operation: Operation, error: AgentError) -> None:
-        """End an operation that could not be done."""
-        self._table.fail(operation.operation_id, error)
+        Args:
+            operation: which.
+            error: why it could not be done; None where it was.
+            along_with: what is written in the same transaction.
+        """
+        with self._store.transaction():
+            along_with()
+            if error:
+                self._table.fail(operation.operation_id, error)
+            else:
+                self._table.succeed(operation.operation_id)
         self._tell(operation, error)
 
     def _tell(self, operation: Operation, error: AgentError | None) -> None:
@@ -107,10 +122,12 @@ class Operations:
         key = operation.operation_id
         with self._changed:
             self._waiting[key] = self._waiting.get(key, 0) + 1
-            done = self._changed.wait_for(lambda: self._outcome(key) is not None, timeout)
-            outcome = self._outcome(key)
+        try:
+            # The row is read without the lock: whoever ends an operation holds the store and then wants the lock.
+            outcome = self._ended_before(key) or self._ended_within(key, timeout)
+        finally:
             self._leave(key)
-        if not done or outcome is None:
+        if outcome is None:
             raise DeadlinePassed(
                 "deadline_passed",
                 f"{operation.kind} of {operation.server_id} takes longer than {timeout:g} s "
@@ -120,16 +137,28 @@ class Operations:
         if outcome.error:
             raise outcome.error
 
-    def _leave(self, key: str) -> None:
-        self._waiting[key] -= 1
-        if not self._waiting[key]:
-            del self._waiting[key]
-            self._ended.pop(key, None)
+    def until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait up to `timeout` seconds for a condition, looked at when an operation ends and each 0.2 s."""
+        deadline = time.monotonic() + timeout
+        while not (held := condition()) and time.monotonic() < deadline:
+            with self._changed:
+                self._changed.wait(_POLL_SECONDS)
+        return held
 
-    def _outcome(self, key: str) -> Ended | None:
-        """Look in memory first, then at the row: it may have ended before the caller came to wait."""
-        if key in self._ended:
-            return self._ended[key]
+    def _leave(self, key: str) -> None:
+        with self._changed:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+                self._ended.pop(key, None)
+
+    def _ended_within(self, key: str, timeout: float) -> Ended | None:
+        with self._changed:
+            self._changed.wait_for(lambda: key in self._ended, timeout)
+            return self._ended.get(key)
+
+    def _ended_before(self, key: str) -> Ended | None:
+        """It may have ended before the caller came to wait; then its row says how."""
         row = self._table.get(key)
         if row.is_open:
             return None

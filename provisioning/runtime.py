@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import StoreFailed
@@ -74,8 +75,9 @@ class Runtime:
         for loop in self._loops:
             loop.stop(0)
         self._reconciler.stop()
+        deadline = time.monotonic() + _STOP_SECONDS
         for loop in self._loops:
-            loop.stop(_STOP_SECONDS)
+            loop.stop(max(0.0, deadline - time.monotonic()))
 
     def alive(self) -> dict[str, LoopHealth]:
         """Return how each loop is, by name."""

@@ -1,6 +1,5 @@
 """The servers, as the HTTP face speaks of them: every call writes a wish down, wakes the keeper and waits."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from core.models import OperationKind, Ports, ServerSpec
 from core.operations import Operation
 from core.servers import Server
 from provisioning.actions import Actions
+from provisioning.admission import Admission
 from provisioning.hands import Hands
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
@@ -18,10 +18,7 @@ from rathole.supervisor import TunnelStatus
 
 # A first pull of the game's image takes minutes; the orchestrator sets no timeout of its own.
 _PATIENCE = 600.0
-# How long a spawn waits for what is being deleted to free its id and ports.
-_DELETE_PATIENCE = 30.0
 _DRAIN_PATIENCE = 150.0
-_POLL_SECONDS = 0.2
 
 
 class Cleanup(StrEnum):
@@ -62,6 +59,7 @@ class Servers:
         self._actions = actions
         self._operations = operations
         self._reconciler = reconciler
+        self._admission = Admission(hands, operations)
         self._table = hands.servers
 
     def spawn(self, spec: ServerSpec, user_token: str | None = None) -> ServerView:
@@ -71,45 +69,10 @@ class Servers:
             AgentError: Conflict where id or ports are taken, else what made the server impossible.
         """
         self._check_changeable()
-        operation = self._begin_spawn(spec)
+        operation = self._admission.admit(spec)
         if operation:
             self._carry_out(operation, user_token)
         return self.view(spec.server_id)
-
-    def _begin_spawn(self, spec: ServerSpec) -> Operation | None:
-        deadline = time.monotonic() + _DELETE_PATIENCE
-        while True:
-            try:
-                return self._try_spawn(spec)
-            except Conflict as error:
-                if not self._wait_for_removal(error, spec, deadline):
-                    raise
-
-    def _try_spawn(self, spec: ServerSpec) -> Operation | None:
-        there = self._table.get(spec.server_id)
-        if there and there.spec == spec and not there.deleting:
-            running = self._operations.current(spec.server_id)
-            return running if running and running.kind is OperationKind.PROVISION else None
-        return self._operations.begin(spec.server_id, OperationKind.PROVISION, lambda: self._add(spec))
-
-    def _add(self, spec: ServerSpec) -> None:
-        most = self._hands.settings.max_servers
-        if self._table.get(spec.server_id) is None and self._table.count() >= most:
-            raise Conflict(
-                "too_many_servers", f"This host takes {most} servers (MAX_SERVERS) and has them; delete one first."
-            )
-        self._table.add(spec)
-
-    def _wait_for_removal(self, error: Conflict, spec: ServerSpec, deadline: float) -> bool:
-        """Wait for a server in the way that is being removed; tell whether it is worth trying again."""
-        holder = self._table.get(str(error.details.get("server_id", spec.server_id)))
-        if holder is None or not holder.deleting:
-            return holder is None and error.code != "too_many_servers" and time.monotonic() < deadline
-        while time.monotonic() < deadline:
-            if self._table.get(holder.server_id) is None:
-                return True
-            time.sleep(_POLL_SECONDS)
-        return False
 
     def start(self, server_id: str, user_token: str | None = None) -> ServerView:
         """Run a server, with its tunnel, at the address it had."""
@@ -225,11 +188,11 @@ class Servers:
         """
         self._reconciler.draining.set()
         self._reconciler.wake_all()
-        deadline = time.monotonic() + _DRAIN_PATIENCE
-        while running := [view.server_id for view in self.views() if _is_alive(view)]:
-            if time.monotonic() > deadline:
-                raise DeadlinePassed("games_still_run", f"Still running: {', '.join(running)}.")
-            time.sleep(_POLL_SECONDS)
+        if not self._operations.until(lambda: not self._running(), _DRAIN_PATIENCE):
+            raise DeadlinePassed("games_still_run", f"Still running: {', '.join(self._running())}.")
+
+    def _running(self) -> list[str]:
+        return [view.server_id for view in self.views() if _is_alive(view)]
 
     def view(self, server_id: str) -> ServerView:
         """Return what is wanted and seen of a server.
