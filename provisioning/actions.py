@@ -156,4 +156,3 @@ class Actions:
     def _forget(self, server: Server, _look: Look) -> None:
         self._hands.games.forget(server.server_id)
         self._hands.supervisor.forget(server.server_id)
-        self._hands.servers.remove(server.server_id)

@@ -133,12 +133,13 @@ class Keeper:
 
     def _forget(self, server: Server, operation: Operation | None) -> None:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
+        # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
+        self._do(Action.FORGET, server)
         if operation is None:
-            self._do(Action.FORGET, server)
+            self._hands.servers.remove(self.server_id)
             return
-        undone = operation.kind is OperationKind.PROVISION
-        error = self._cause_of(server) if undone else None
-        self._operations.end(operation, error, along_with=lambda: self._do(Action.FORGET, server))
+        error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
+        self._operations.end(operation, error, along_with=lambda: self._hands.servers.remove(self.server_id))
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""
