@@ -89,7 +89,7 @@ _FAULTS = (
         "The container is not running; start the server first.",
     ),
     _fault(
-        r"range of cpus is from [\d.]+ to (?P<name>[\d.]+)",
+        r"range of cpus is from [\d.]+ to (?P<name>\d+)",
         ComposeFailed,
         "too_many_cpus",
         "This host has {name} CPUs, fewer than the server asks for; lower cpuAllocation.",

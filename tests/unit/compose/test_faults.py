@@ -72,7 +72,7 @@ SAID: list[tuple[str, type[AgentError], str, str]] = [
         CREATING + DAEMON + "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available\n",
         ComposeFailed,
         "too_many_cpus",
-        "2.00 CPUs",
+        "has 2 CPUs",
     ),
     (  # not tried with a full disk: the kernel's word, which Docker hands on
         CREATING + DAEMON + "mkdir /var/lib/docker/overlay2/x: no space left on device\n",
