@@ -5,9 +5,9 @@
 readonly DEMO_SERVER=srv_demo_00000001
 readonly DEMO_DATA=/var/lib/satis-demo
 readonly DEMO_EDGE=satis-edge-demo
-readonly DEMO_API_PORT=18082 DEMO_GAME_PORT=31800 DEMO_MESSAGING_PORT=31801
 
-# write_demo_settings: its own keys, ports, names and data; kept from one demo to the next.
+# write_demo_settings: its own keys, ports, names and data; kept, with what somebody changed there, from one demo to the
+# next.
 write_demo_settings() {
   if [ -e "$ENV_FILE" ]; then return; fi
   (
@@ -19,18 +19,27 @@ NODE_ID=demo
 SATIS_DATA_DIR=$DEMO_DATA
 GAME_SERVER_IMAGE=$STANDIN_IMAGE
 HOST_AGENT_BIND=127.0.0.1
-HOST_AGENT_PORT=$DEMO_API_PORT
+HOST_AGENT_PORT=18082
 HOST_AGENT_API_KEY=$(random_key)
 ORCHESTRATOR_HOST=
 RATHOLE_INSTANCE_MANAGER_HOST=$DEMO_EDGE
 RATHOLE_INSTANCE_MANAGER_PORT=7001
 RATHOLE_TOKEN=$(random_key)
 RATHOLE_PUBLIC_HOST=127.0.0.1
-EDGE_PORTS=$DEMO_GAME_PORT-$((DEMO_GAME_PORT + 9))
+EDGE_PORTS=31800-31809
 END
   )
   mv "$ENV_FILE.new" "$ENV_FILE"
 }
+
+# The server takes the edge's first two public ports.
+demo_game_port() {
+  local range
+  range=$(setting "$ENV_FILE" EDGE_PORTS)
+  printf '%d' "${range%%-*}"
+}
+
+demo_messaging_port() { printf '%d' $(($(demo_game_port) + 1)); }
 
 # refuse_clashes: the demo never touches what it did not make.
 refuse_clashes() {
@@ -41,13 +50,13 @@ refuse_clashes() {
   if [ -n "$folder" ] && [[ $folder != "x$DEMO_DATA/"* ]]; then
     fail "a container named $DEMO_SERVER is there already, and the demo did not make it; it is left alone"
   fi
-  if ! is_running "$AGENT_CONTAINER"; then refuse_taken_ports "$DEMO_API_PORT"; fi
-  if ! is_running "$DEMO_EDGE"; then refuse_taken_ports "$DEMO_GAME_PORT" "$DEMO_MESSAGING_PORT"; fi
+  if ! is_running "$AGENT_CONTAINER"; then refuse_taken_ports "$(setting "$ENV_FILE" HOST_AGENT_PORT)"; fi
+  if ! is_running "$DEMO_EDGE"; then refuse_taken_ports "$(demo_game_port)" "$(demo_messaging_port)"; fi
 }
 
 spawn_demo_server() {
   ask_agent POST /api/containers/spawn 180 <<END
-{"serverId": "$DEMO_SERVER", "serverName": "Demo", "gamePort": $DEMO_GAME_PORT, "beaconPort": $DEMO_MESSAGING_PORT,
+{"serverId": "$DEMO_SERVER", "serverName": "Demo", "gamePort": $(demo_game_port), "beaconPort": $(demo_messaging_port),
  "ramAllocation": 1, "cpuAllocation": 1, "maxPlayers": 4, "serverPassword": null, "environmentVariables": {}}
 END
 }
@@ -55,15 +64,15 @@ END
 # probe_demo: from this host to the edge's public ports, as a player would; a line for each of the three ways.
 probe_demo() {
   docker run --rm --network host "$AGENT_IMAGE" \
-    python -m satisfactory.probe 127.0.0.1 "$DEMO_GAME_PORT" "$DEMO_MESSAGING_PORT" --within 60
+    python -m satisfactory.probe 127.0.0.1 "$(demo_game_port)" "$(demo_messaging_port)" --within 60
 }
 
 demo_up() {
   ensure_engine "$1"
+  write_demo_settings
   refuse_clashes
   build_agent_image "$1"
   build_standin_image "$1"
-  write_demo_settings
   ensure_network "com.docker.compose.project=$PROJECT"
   start_agent --profile demo
   step "Provisioning $DEMO_SERVER" spawn_demo_server ||
@@ -105,7 +114,6 @@ demo_down() {
   remove_containers "$AGENT_CONTAINER" "$DEMO_EDGE" satis-network-setup-demo
   mapfile -t names < <(demo_containers)
   remove_containers "${names[@]#/}"
-  docker volume rm --force "$DEMO_EDGE" >/dev/null
   remove_demo_network
   remove_demo_data
   rm -f "$ENV_FILE"
