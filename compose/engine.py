@@ -105,16 +105,25 @@ class Engine:
 
     def networks(self, name: str) -> list[Network]:
         """Return all networks of exactly this name, the oldest first; Docker's names are not unique."""
-        with translated():
-            listed = self._client.networks(names=[name])  # also finds names that merely contain it
-            exact = [entry["Id"] for entry in listed if entry["Name"] == name]
-            found = [network_of(self._client.inspect_network(key)) for key in exact]
-        return sorted(found, key=lambda network: network.created)
+        return [network for network in self._networks(names=[name]) if network.name == name]
 
     def all_networks(self) -> list[Network]:
-        """Return every network of this host."""
+        """Return every network of the engine, the oldest first."""
+        return self._networks()
+
+    def _networks(self, names: list[str] | None = None) -> list[Network]:
         with translated():
-            return [network_of(self._client.inspect_network(entry["Id"])) for entry in self._client.networks()]
+            listed = self._client.networks(names=names)  # Docker also finds names that merely contain one
+        found = [network for entry in listed if (network := self._network(entry["Id"]))]
+        return sorted(found, key=lambda network: network.created)
+
+    def _network(self, key: str) -> Network | None:
+        """Return a network; None where it was removed since it was listed."""
+        try:
+            with translated():
+                return network_of(self._client.inspect_network(key))
+        except NotFound:
+            return None
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a bridge network; one that exists is fine, but callers that race can make several."""

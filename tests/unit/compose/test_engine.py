@@ -84,6 +84,14 @@ def fake(tmp_path: Path) -> Iterator[FakeEngine]:
     server.server_close()
 
 
+def serve_networks(fake: FakeEngine, names: dict[str, str]) -> None:
+    """Let the fake have networks: name by id, made in the order of their ids."""
+    listed = [{"Id": key, "Name": name, "Created": key} for key, name in names.items()]
+    more = {"Labels": {}, "IPAM": {"Config": []}, "Containers": {}}
+    fake.answers["/v1.41/networks"] = (200, listed)
+    fake.answers |= {f"/v1.41/networks/{entry['Id']}": (200, entry | more) for entry in listed}
+
+
 def test_an_engine_that_is_away() -> None:
     """No socket is a sentence of the family that becomes 503."""
     with pytest.raises(DockerUnavailable) as caught:
@@ -169,11 +177,21 @@ def test_a_newer_engine_is_spoken_to_in_its_oldest_version(fake: FakeEngine) -> 
 
 def test_networks_are_matched_by_the_whole_name(fake: FakeEngine) -> None:
     """Docker's filter finds names that merely contain the word."""
-    entry = {"Created": "2026", "Labels": {}, "IPAM": {"Config": []}, "Containers": {}}
-    listed = [{"Id": "n1", "Name": "satis_network"}, {"Id": "n2", "Name": "satis_network_2"}]
-    fake.answers["/v1.41/networks"] = (200, listed)
-    fake.answers |= {f"/v1.41/networks/{item['Id']}": (200, entry | item) for item in listed}
+    serve_networks(fake, {"n1": "satis_network", "n2": "satis_network_2"})
     assert [found.id for found in Engine(fake.url).networks("satis_network")] == ["n1"]
+
+
+def test_all_networks_are_told_the_oldest_first(fake: FakeEngine) -> None:
+    """The trust rules look at each one's gateway."""
+    serve_networks(fake, {"n2": "younger", "n1": "older"})
+    assert [found.name for found in Engine(fake.url).all_networks()] == ["older", "younger"]
+
+
+def test_a_network_that_goes_while_we_look_is_left_out(fake: FakeEngine) -> None:
+    """It was listed and is gone: no failure, it is just not there."""
+    serve_networks(fake, {"n1": "stays", "n2": "goes"})
+    del fake.answers["/v1.41/networks/n2"]
+    assert [found.name for found in Engine(fake.url).all_networks()] == ["stays"]
 
 
 def test_the_own_container_is_read_from_the_mounts(tmp_path: Path) -> None:
