@@ -4,7 +4,6 @@ import ctypes
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from agent import settings_from_here
 from core.errors import StoreFailed
+from core.files import make_private_directory
 from core.log import configure_logging, get_logger
+from core.ownership import DataLock
 from core.settings import SettingsFault
+from core.store import Store
 from orchestrator.client import send_offline
 from provisioning.layout import Layout
-from provisioning.ownership import DataLock
 
 _PR_SET_PDEATHSIG = 1
 _WRONG_SETTINGS = 2
+_EXIT_SECONDS = 5
 
 
 def _refuse(text: str) -> None:
@@ -34,10 +36,20 @@ try:
     settings = settings_from_here()
 except SettingsFault as fault:
     _refuse(str(fault))
+layout = Layout(settings.satis_data_dir)
 try:
-    DataLock(Layout(settings.satis_data_dir).lock)
-except (StoreFailed, OSError) as fault:
-    _refuse(f"SATIS_DATA_DIR cannot be used: {fault}")
+    make_private_directory(layout.lock.parent)
+except StoreFailed as fault:
+    _refuse(f"SATIS_DATA_DIR cannot be used: {fault.message}")
+store = Store(layout.database)
+try:
+    store.check()
+except StoreFailed as fault:
+    # A damaged store, or a full disk, does not end the agent, which Docker would only start again: /readyz tells.
+    if fault.code == "store_too_new":
+        _refuse(fault.message)
+finally:
+    store.close()
 
 configure_logging()
 log = get_logger("gunicorn")
@@ -47,7 +59,7 @@ bind = f"0.0.0.0:{settings.host_agent_port}"
 certfile = str(settings.host_agent_tls_cert) if settings.host_agent_tls_cert else None
 keyfile = str(settings.host_agent_tls_key) if settings.host_agent_tls_key else None
 workers = 1
-worker_class = "api.worker.Worker"
+worker_class = "core.worker.Worker"
 threads = 64
 preload_app = False
 max_requests = 0
@@ -64,14 +76,11 @@ def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's 
 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401
     """Own the data directory before anything is served, then start the background."""
-
-    def pause(seconds: float) -> None:
-        worker.notify()
-        time.sleep(seconds)
-
-    worker.data_lock = DataLock(Layout(settings.satis_data_dir).lock)
-    worker.data_lock.acquire(pause)
-    worker.wsgi.extensions["runtime"].start()
+    # The master kills the worker at the end of its own count, so the worker stops waiting earlier.
+    worker.cfg.set("graceful_timeout", graceful_timeout - _EXIT_SECONDS)
+    worker.data_lock = DataLock(layout.lock)
+    if worker.data_lock.acquire(worker.keep_waiting):
+        worker.wsgi.extensions["runtime"].start()
 
 
 def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401

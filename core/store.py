@@ -18,37 +18,47 @@ class Store:
     Safe to use from many threads: one transaction at a time (0.2 ms each, measured with
     `synchronous=FULL` on a local disk).
 
+    It is opened at its first use, and tried again at the next where that failed: a full disk, or a damaged
+    file, does not end the agent, which goes on saying what is wrong.
+
     Args:
         path: the database file, made with mode 0600 where it is missing.
-
-    Raises:
-        StoreFailed: it cannot be opened, is damaged, or was written by a newer agent.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
-        make_private_directory(path.parent)
-        with self._translated():
-            path.touch(PRIVATE_FILE)  # SQLite gives -wal and -shm the permissions of the file itself
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.row_factory = sqlite3.Row
-            self._prepare()
+        self._opened: sqlite3.Connection | None = None
 
-    def _prepare(self) -> None:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._migrate()
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
 
-    def _migrate(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+    def _open(self) -> sqlite3.Connection:
+        make_private_directory(self._path.parent)
+        _make_private_file(self._path)
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.row_factory = sqlite3.Row
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+                connection.execute(f"PRAGMA {pragma}")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise StoreFailed(
                 "store_too_new",
                 f"{self._path} was written by a newer agent (version {version}); install that one again.",
             )
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-            self._connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -58,15 +68,13 @@ class Store:
             if isinstance(error, sqlite3.IntegrityError):
                 raise
             raise StoreFailed("store_failed", f"The store {self._path} cannot be used: {error}.") from error
-        except OSError as error:
-            raise StoreFailed("store_failed", f"The store {self._path} cannot be opened: {error.strerror}.") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Make the changes inside one: all on disk when the block ends, none if it raises.
 
         Raises:
-            StoreFailed: the disk is full or the file is damaged.
+            StoreFailed: the disk is full, the file is damaged, or a newer agent wrote it.
             sqlite3.IntegrityError: a row contradicts another; the table's module says which.
         """
         with self._lock, self._translated():
@@ -104,6 +112,17 @@ class Store:
             raise StoreFailed("store_damaged", f"The store {self._path} is damaged: {findings[0]}.")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; the next use opens it again."""
         with self._lock:
-            self._connection.close()
+            if self._opened:
+                self._opened.close()
+                self._opened = None
+
+
+def _make_private_file(path: Path) -> None:
+    """Make the file where it is missing; SQLite gives -wal and -shm the permissions of the file itself."""
+    try:
+        path.touch(PRIVATE_FILE)
+        path.chmod(PRIVATE_FILE)
+    except OSError as error:
+        raise StoreFailed("store_failed", f"The store {path} cannot be opened: {error.strerror}.") from error

@@ -1,7 +1,6 @@
 """Everything that runs in the background: started once the worker owns the data directory, ended before it exits."""
 
 import socket
-import threading
 import time
 
 from compose.network import NETWORK, ensure_member, ensure_network
@@ -48,27 +47,23 @@ class Runtime:
         self._reconciler = reconciler
         self._trust = trust
         self._owner = False
+        self._taken_up = False
         watched = [
             Loop("tunnels", self._tend_tunnels),
             Loop("docker_events", events.step),
             Loop("network", self._tend_network),
             Loop("orphans", hands.instances.step, hands.instances.released),
-            Loop("keepers", reconciler.drop_gone),
+            Loop("keepers", self._tend_keepers),
         ]
         self._loops = watched + ([heartbeat] if heartbeat else [])
 
     def start(self) -> None:
-        """Take up what runs, then begin to mend; the caller owns the data directory."""
+        """Begin; the caller owns the data directory."""
         self._owner = True
-        make_private_directory(self._hands.layout.trash)
-        threading.Thread(target=self._empty_trash, name="trash", daemon=True).start()
         if self._hands.own_container is None:
             log.warning("The agent runs outside a container, where server names do not resolve: it starts no tunnel.")
-        else:
-            self._hands.supervisor.adopt()
         for loop in self._loops:
             loop.start()
-        self._reconciler.start()
 
     def stop(self) -> None:
         """End the loops. Games and tunnels go on: the next worker takes them up."""
@@ -95,6 +90,16 @@ class Runtime:
         self._store.check()
         self._hands.engine.ping()
 
+    def _tend_keepers(self) -> float:
+        """Take up what runs, once the store can be read; from then on see to it that no keeper outlives its server."""
+        if not self._taken_up:
+            if self._hands.own_container:
+                self._hands.supervisor.adopt()
+            self._reconciler.start()
+            self._empty_trash()
+            self._taken_up = True
+        return self._reconciler.drop_gone()
+
     def _tend_tunnels(self) -> float:
         self._hands.supervisor.wait(_TUNNEL_INTERVAL)
         self._hands.supervisor.tick()
@@ -116,6 +121,8 @@ class Runtime:
             ensure_member(self._hands.engine, network, own, socket.gethostname())
 
     def _empty_trash(self) -> None:
+        """Remove what a predecessor had taken out of its place when it died."""
+        make_private_directory(self._hands.layout.trash)
         for folder in self._hands.layout.trash.iterdir():
             try:
                 remove_tree(folder)

@@ -12,8 +12,6 @@ from core.log import get_logger
 
 log = get_logger("ownership")
 
-_POLL_SECONDS = 0.2
-
 
 class DataLock:
     """The lock on the data directory, held until the process ends; the kernel frees it after any death.
@@ -27,24 +25,29 @@ class DataLock:
         self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
 
-    def acquire(self, pause: Callable[[float], None]) -> None:
+    def acquire(self, keep_waiting: Callable[[], bool]) -> bool:
         """Wait until this process owns the directory.
 
         Args:
-            pause: waits that many seconds; also the place to say that we are alive.
+            keep_waiting: pauses for a moment and tells whether to go on; also the place to say that we are alive.
+
+        Returns:
+            False when it was given up.
         """
         said = False
         while not self._try():
             if not said:
                 log.warning(
-                    "Another agent owns the data directory; this one waits for its end.",
-                    directory=str(self._path.parent.parent),
+                    "Another process owns the data directory; this one waits for its end.",
+                    lock=str(self._path),
                     owner=self._path.read_text().strip(),
                 )
                 said = True
-            pause(_POLL_SECONDS)
+            if not keep_waiting():
+                return False
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"pid {os.getpid()} on {socket.gethostname()} since {utc_now()}\n".encode(), 0)
+        return True
 
     def _try(self) -> bool:
         try:
