@@ -1,5 +1,6 @@
 """Files that are whole or not there, private where they hold a secret."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +24,8 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int = PRIVATE_FILE) -> 
         temporary.replace(path)
         sync_directory(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StoreFailed("file_not_written", f"Cannot write {path}: {error.strerror}.") from error
 
 
@@ -53,7 +55,9 @@ def make_private_directory(path: Path) -> None:
         StoreFailed: the disk is full or a parent is not writable.
     """
     try:
-        path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        # `parents=True` would make those above with the default permissions.
+        for folder in (*reversed(path.parents), path):
+            folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     except OSError as error:
         raise StoreFailed("directory_not_made", f"Cannot make {path}: {error.strerror}.") from error
 

@@ -23,6 +23,7 @@ from core.errors import AgentError
 from core.ids import check_server_id
 
 _VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_USER_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}")
 _MAX_VARIABLES = 64
 _MAX_VALUE_BYTES = 4096
 
@@ -113,6 +114,10 @@ def _checked_id(value: Any) -> str:  # noqa: ANN401 - whatever a caller sent
 def _plain_text(value: str) -> str:
     if "\0" in value or "\n" in value or "\r" in value:
         raise ValueError("Must not hold a line break or NUL.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can spell and no file can hold
+        raise ValueError("Must be text.") from error
     return value
 
 
@@ -189,8 +194,8 @@ class ServerSpec(BaseModel):
             if self.environment_variables.get(name, value) != value:
                 raise ValueError(f"environmentVariables.{name} contradicts the requested ports.")
         for name in ("PUID", "PGID"):
-            if self.environment_variables.get(name, "1000").strip() in {"0", "00", "root"}:
-                raise ValueError(f"environmentVariables.{name} must not be 0: the image refuses to run as root.")
+            if not _USER_NUMBER.fullmatch(self.environment_variables.get(name, "1000")):
+                raise ValueError(f"environmentVariables.{name} must be a number above 0: the image is never root.")
 
     @field_serializer("server_password", when_used="json")
     def _reveal_password(self, value: SecretStr | None) -> str | None:

@@ -130,7 +130,7 @@ def run(
         started: told the identity once it runs, so that a successor of ours can find it.
 
     Raises:
-        DeadlinePassed: it was killed.
+        DeadlinePassed: it was killed. An error of `started` kills it as well.
         OSError: the program is missing.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -143,16 +143,18 @@ def run(
             cwd=cwd,
             start_new_session=True,
         )
-        if started and (identity := identify(process.pid)):
-            started(identity)
         try:
+            if started and (identity := identify(process.pid)):
+                started(identity)
             code = process.wait(timeout=deadline)
         except subprocess.TimeoutExpired:
-            kill_group(process.pid)
-            process.wait()
             raise DeadlinePassed(
                 "deadline_passed", f"`{' '.join(argv[:2])}` did not end within {deadline:g} s and was killed."
             ) from None
+        finally:
+            if process.returncode is None:
+                kill_group(process.pid)
+                process.wait()
         return Completed(code, _text_of(out), _text_of(err))
 
 

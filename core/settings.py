@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -14,8 +14,8 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 PLACEHOLDER = "change-me"
@@ -32,9 +32,16 @@ def _split(value: Any) -> Any:  # noqa: ANN401 - the environment's text, or a de
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-NetworkList = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+def _network(value: Any) -> Network:  # noqa: ANN401 - a part of the environment's text, or a default
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; give networks as 192.0.2.0/24, one machine as 192.0.2.7/32") from error
+
+
+NetworkList = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], BeforeValidator(_split)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
@@ -55,7 +62,7 @@ class Settings(BaseModel):
     host_agent_api_key: SecretStr
     host_agent_trusted_networks: NetworkList = ()
     host_agent_tls_cert: Path | None = None
-    host_agent_tls_key: Path | None = None
+    host_agent_tls_key: Annotated[Path | None, Field(validate_default=True)] = None
 
     orchestrator_host: str = "satisfactory-orchestrator"
     orchestrator_port: PortNumber = 8080
@@ -107,11 +114,13 @@ class Settings(BaseModel):
             raise ValueError("must be an absolute path, the same on the host and in the container")
         return value
 
-    @model_validator(mode="after")
-    def _check_pairs(self) -> Self:
-        if (self.host_agent_tls_cert is None) != (self.host_agent_tls_key is None):
-            raise ValueError("HOST_AGENT_TLS_CERT and HOST_AGENT_TLS_KEY go together; set both or none")
-        return self
+    @field_validator("host_agent_tls_key")
+    @classmethod
+    def _check_pair(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        # Of the field, not of the model: pydantic checks a model only where no field is at fault.
+        if (value is None) != (info.data.get("host_agent_tls_cert") is None):
+            raise ValueError("goes together with HOST_AGENT_TLS_CERT; set both or none")
+        return value
 
     @property
     def manager_url(self) -> str | None:
@@ -176,7 +185,5 @@ def _sentences(error: ValidationError) -> list[str]:
 
 def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
     text = message.removeprefix("Value error, ")
-    if not location:
-        return f"{text}."
     name = str(location[0]).upper()
     return f"{name} is not set; see .env.example." if kind == "missing" else f"{name}: {text}."
