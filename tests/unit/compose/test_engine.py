@@ -87,7 +87,7 @@ def fake(tmp_path: Path) -> Iterator[FakeEngine]:
 def serve_networks(fake: FakeEngine, names: dict[str, str]) -> None:
     """Let the fake have networks: name by id, made in the order of their ids."""
     listed = [{"Id": key, "Name": name, "Created": key} for key, name in names.items()]
-    more = {"Labels": {}, "IPAM": {"Config": []}, "Containers": {}}
+    more: dict[str, Any] = {"Labels": {}, "IPAM": {"Config": []}, "Containers": {}}
     fake.answers["/v1.41/networks"] = (200, listed)
     fake.answers |= {f"/v1.41/networks/{entry['Id']}": (200, entry | more) for entry in listed}
 
