@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     store = Store(Layout(settings.satis_data_dir).database)
 
     def tunnel_changed(server_id: str) -> None:
-        reconciler.wake(server_id)
+        reconciler.wake_known(server_id)
 
     hands = _hands(settings, store, tunnel_changed)
     operations = Operations(store, OperationTable(store))

@@ -19,6 +19,7 @@ from core.proc import Completed
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 _STOP_SLACK = 30.0
+_PING_TIMEOUT = 2.0
 # Not the execs, since our own probes are such, and the name of such an event holds its argv.
 _EVENTS = {
     "type": ["container", "network"],
@@ -79,9 +80,9 @@ class Engine:
         return Client(base_url=self._base_url, version=self._version, timeout=timeout)  # type: ignore[arg-type]  # seconds may be a fraction
 
     def ping(self) -> None:
-        """Return if the engine answers."""
-        with translated():
-            self._client.ping()
+        """Return if the engine answers within 2 s: whoever wants a change shall not wait for one that hangs."""
+        with self._client_with(_PING_TIMEOUT) as client, translated():
+            client.ping()
 
     def container(self, name: str) -> Container | None:
         """Return the container of this name or id; None where there is none."""

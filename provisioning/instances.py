@@ -82,8 +82,9 @@ class Instances:
         return self._of(server_id).fault
 
     def retry_now(self, server_id: str) -> None:
-        """Ask at the next opportunity: something changed, e.g. a user's token came with a request."""
-        self._of(server_id).next_at = 0.0
+        """Ask at the next opportunity, and let the game wait for the answer: somebody asked for something."""
+        attempts = self._of(server_id)
+        attempts.next_at, attempts.fault = 0.0, None
 
     def ask(self, server: Server, user_token: str | None) -> None:
         """Ask for the server's instance and keep the answer; a failure is remembered, not raised.

@@ -1,6 +1,7 @@
 """One server's keeper: looks, plans, acts, until all is as it should be; then waits for a reason to look again."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -107,8 +108,7 @@ class Keeper:
         return not actions or (failed and actions == {Action.ASK_MANAGER})
 
     def _settled(self, server: Server, operation: Operation) -> None:
-        self._operations.end(operation)
-        self.user_token = None
+        self._end(operation)
         if server.failure_code:
             self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
 
@@ -139,7 +139,14 @@ class Keeper:
             self._hands.servers.remove(self.server_id)
             return
         error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
-        self._operations.end(operation, error, along_with=lambda: self._hands.servers.remove(self.server_id))
+        self._end(operation, error, along_with=lambda: self._hands.servers.remove(self.server_id))
+
+    def _end(
+        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
+    ) -> None:
+        """End the operation, and with it what came with the request alone."""
+        self.user_token = None
+        self._operations.end(operation, error, along_with)
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""
@@ -166,7 +173,7 @@ class Keeper:
             self._hands.servers.update(self.server_id, deleting=True)
         if undo and not isinstance(error, DockerUnavailable):
             return 0.0  # the operation ends with this error when nothing is left
-        self._operations.end(operation, error)
+        self._end(operation, error)
         return delay
 
     def _ever_ran(self) -> bool:

@@ -126,13 +126,18 @@ class Servers:
         self._table.update(server_id, container_wanted=False, stopped_externally=False, restart_from=None)
 
     def delete(self, server_id: str, user_token: str | None = None) -> None:
-        """Remove a server with its data; one that is not there is removed already. Never refused, never given up."""
+        """Remove a server with its data; one that is not there is removed already.
+
+        It is never refused and never given up: whatever is raised here, the removal goes on.
+        """
         if self._table.get(server_id) is None:
             return
         operation = self._operations.begin(
             server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True)
         )
-        self._carry_out(operation, user_token)
+        self._reconciler.wake(server_id, user_token=user_token, urgent=True)
+        self._hands.engine.ping()
+        self._operations.wait(operation, _PATIENCE)
 
     def configure_tunnel(self, server_id: str, text: str, user_token: str | None = None) -> None:
         """Give a server's tunnel another client.toml.
@@ -158,7 +163,6 @@ class Servers:
                 f"{server_id} has the ports {server.spec.game_port} and {server.spec.beacon_port}; "
                 "delete it and spawn it again to change them.",
             )
-        self._hands.instances.retry_now(server_id)
         self._change(
             server_id,
             OperationKind.RECONFIGURE,
@@ -243,8 +247,7 @@ class Servers:
         self._carry_out(self._operations.begin(server_id, kind, change), user_token)
 
     def _carry_out(self, operation: Operation, user_token: str | None) -> None:
-        if user_token:
-            self._hands.instances.retry_now(operation.server_id)
+        self._hands.instances.retry_now(operation.server_id)
         self._reconciler.wake(operation.server_id, user_token=user_token, urgent=True)
         self._operations.wait(operation, _PATIENCE)
 
