@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     heartbeat = _heartbeat(settings, lambda: answers.stats(settings.node_id, meter.read(), servers.views()))
     events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
     runtime = Runtime(store, hands, reconciler, events, trust, heartbeat)
-    app = Flask("agent")
+    app = Flask("agent", static_folder=None)
     register(app, Services(settings, servers, runtime, meter.read, trust))
     app.extensions["runtime"] = runtime
     return app
