@@ -26,6 +26,7 @@ install_packages() {
   if [ "$mode" != install ] && ! confirm "Missing here: $*. Install from the distribution's packages?"; then
     fail "missing here: $*. Run '$command' as root, or run this again with --install"
   fi
+  as_root true # where sudo asks for a password, it does so here and not under the spinner
   step "Installing $*" apt_install "$@" || fail "'$command' failed. Nothing was removed; its reason stands above"
 }
 
