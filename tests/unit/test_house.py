@@ -10,18 +10,7 @@ from statistics import median
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = (
-    "agent",
-    "core",
-    "compose",
-    "rathole",
-    "satisfactory",
-    "provisioning",
-    "orchestrator",
-    "api",
-    "edge",
-    "standin",
-)
+ROOMS = ("core", "compose", "rathole", "satisfactory", "provisioning", "orchestrator", "api", "edge", "standin")
 SCRIPTS = ("scripts", "gunicorn.conf.py")
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 60
