@@ -188,12 +188,15 @@ class Servers:
         """Stop every game without changing what is wanted, because the agent is about to be taken down.
 
         Raises:
-            DeadlinePassed: some still run.
+            DeadlinePassed: some still run; the agent stays, so those that were stopped are started again.
         """
         self._reconciler.draining.set()
         self._reconciler.wake_all()
         if not self._operations.until(lambda: not self._running(), _DRAIN_PATIENCE):
-            raise DeadlinePassed("games_still_run", f"Still running: {', '.join(self._running())}.")
+            running = ", ".join(self._running())
+            self._reconciler.draining.clear()
+            self._reconciler.wake_all()
+            raise DeadlinePassed("games_still_run", f"Still running: {running}. The agent goes on with all games.")
 
     def _running(self) -> list[str]:
         return [view.server_id for view in self.views() if _is_alive(view)]
