@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import AgentError, ComposeFailed, Conflict, DeadlinePassed
+from core.log import get_logger
 from core.models import OperationKind
 from core.operations import Operation, OperationTable
 from core.store import Store
@@ -17,6 +18,8 @@ _SUPERSEDING = frozenset({OperationKind.DELETE, OperationKind.KILL})
 _JOINABLE = frozenset(OperationKind) - {OperationKind.RECONFIGURE}
 
 _POLL_SECONDS = 0.2
+
+log = get_logger("operations")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Operations:
             begun = self._table.begin(server_id, kind)
         if running and superseded:
             self._tell(running, superseded)
+        _say("An operation begins.", begun)
         return begun
 
     def _supersede(self, running: Operation, kind: OperationKind) -> AgentError:
@@ -107,6 +111,7 @@ class Operations:
         self._tell(operation, error)
 
     def _tell(self, operation: Operation, error: AgentError | None) -> None:
+        _say("An operation failed." if error else "An operation is done.", operation, error)
         with self._changed:
             if operation.operation_id in self._waiting:
                 self._ended.setdefault(operation.operation_id, Ended(error))
@@ -163,3 +168,13 @@ class Operations:
         if row.is_open:
             return None
         return Ended(ComposeFailed(row.error_code, row.error_message or "") if row.error_code else None)
+
+
+def _say(event: str, operation: Operation, error: AgentError | None = None) -> None:
+    log.info(
+        event,
+        kind=str(operation.kind),
+        server=operation.server_id,
+        operation=operation.operation_id,
+        why=error.message if error else None,
+    )
