@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 from core.backoff import Backoff
-from core.errors import AgentError, ComposeFailed, DockerUnavailable
+from core.errors import AgentError, ComposeFailed, DockerUnavailable, StoreFailed
 from core.log import get_logger
 from core.models import OperationKind
 from core.operations import Operation
@@ -17,6 +18,7 @@ from provisioning.loops import Loop
 from provisioning.observe import Look, look
 from provisioning.operations import Operations
 from provisioning.plan import Action, plan
+from provisioning.together import run_together
 
 log = get_logger("keeper")
 
@@ -54,6 +56,7 @@ class Keeper:
         self._wake = threading.Event()
         self._not_before = 0.0
         self._cause: AgentError | None = None
+        self._said: str | None = None
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
     def wake(self, *, urgent: bool = False) -> None:
@@ -64,7 +67,7 @@ class Keeper:
 
     def step(self) -> float:
         """Bring the server to what it should be; return the seconds until it is worth looking again."""
-        for _ in range(_MAX_ROUNDS):
+        for rounds in count(1):
             # In this order: an operation and its wish are written together, so the wish is never the older one.
             operation = self._operations.current(self.server_id)
             server = self._hands.servers.get(self.server_id)
@@ -73,11 +76,16 @@ class Keeper:
             if self._draining.is_set():
                 server = replace(server, container_wanted=False)
             try:
+                _check_end(self.server_id, rounds)
                 if self._round(server, operation):
-                    return self._until_next_look()
+                    break
             except AgentError as error:
-                return self._failed(operation, error)
-        raise RuntimeError(f"The plan for {self.server_id} does not come to an end.")
+                return self._failed(server, operation, error)
+            except Exception:
+                # The loop says it and goes on; who waits for the operation shall not wait for ever.
+                self._failed(server, operation, AgentError("internal_error", "The agent has a fault; see its log."))
+                raise
+        return self._until_next_look()
 
     def _round(self, server: Server, operation: Operation | None) -> bool:
         """Look, plan and act once; tell whether nothing was left to do."""
@@ -85,11 +93,10 @@ class Keeper:
         if server.stopped_externally and self.last_look.seen.is_alive:
             server = self._started_again(server)
         actions = plan(server, self._hands.ports(server), self.last_look.seen)
-        if self._is_settled(actions) and operation:
+        if self._is_settled(actions):
             self._settled(server, operation)
         if not actions:
-            self._backoff.reset()
-            self._cause = None
+            self._begin_anew()
             return True
         if self._hands.clock() < self._not_before and not operation:
             return True
@@ -107,8 +114,14 @@ class Keeper:
         failed = self.last_look is not None and self.last_look.seen.manager_failed
         return not actions or (failed and actions == {Action.ASK_MANAGER})
 
-    def _settled(self, server: Server, operation: Operation) -> None:
-        self._end(operation)
+    def _begin_anew(self) -> None:
+        """Let what failed before count no more."""
+        self._backoff.reset()
+        self._cause = self._said = None
+
+    def _settled(self, server: Server, operation: Operation | None) -> None:
+        if operation:
+            self._end(operation)
         if server.failure_code:
             self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
 
@@ -122,10 +135,7 @@ class Keeper:
         if actions == {Action.FORGET}:
             self._forget(server, operation)
             return
-        with ThreadPoolExecutor(max_workers=len(actions)) as pool:
-            tasks = [pool.submit(self._do, action, server) for action in sorted(actions)]
-        for task in tasks:
-            task.result()
+        run_together([partial(self._do, action, server) for action in sorted(actions)])
 
     def _do(self, action: Action, server: Server) -> None:
         if self.last_look:
@@ -135,11 +145,20 @@ class Keeper:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
         # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
         self._do(Action.FORGET, server)
-        if operation is None:
-            self._hands.servers.remove(self.server_id)
-            return
-        error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
-        self._end(operation, error, along_with=lambda: self._hands.servers.remove(self.server_id))
+        token = self.user_token
+        if operation:
+            error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
+            self._end(operation, error, along_with=lambda: self._remove(token))
+        else:
+            with self._hands.servers.transaction():
+                self._remove(token)
+        self._begin_anew()
+        self.last_look = None  # the next server of this id is another one
+
+    def _remove(self, user_token: str | None) -> None:
+        """Give the instance back as the row goes: also one that was asked for, and whose answer was lost."""
+        self._hands.instances.release(self.server_id, user_token)
+        self._hands.servers.remove(self.server_id)
 
     def _end(
         self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
@@ -154,20 +173,32 @@ class Keeper:
             return self._cause
         return ComposeFailed(server.failure_code or "provision_failed", server.failure_message or "It was undone.")
 
-    def _failed(self, operation: Operation | None, error: AgentError) -> float:
-        if self._cause is None or error.code != self._cause.code:
+    def _failed(self, server: Server, operation: Operation | None, error: AgentError) -> float:
+        if error.code != self._said:
             log.warning(error.message, server=self.server_id, code=error.code)
-        self._cause = error
+        self._said = error.code
         delay = self._backoff.next_delay()
         self._not_before = self._hands.clock() + delay
         if operation is None:
             return delay
-        self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
-        return self._operation_failed(operation, error, delay)
+        try:
+            return self._operation_failed(server, operation, error, delay)
+        except StoreFailed:
+            # A full disk takes no word of itself; who waits is told all the same.
+            self._operations.tell(operation, error)
+            raise
 
-    def _operation_failed(self, operation: Operation, error: AgentError, delay: float) -> float:
-        if operation.kind is OperationKind.DELETE:
-            return delay  # never given up: ids and ports are promised to others
+    def _operation_failed(self, server: Server, operation: Operation, error: AgentError, delay: float) -> float:
+        if server.deleting:
+            # Never given up, as id and ports are promised to others; but nobody has to wait for it.
+            undone = operation.kind is OperationKind.PROVISION
+            self._operations.tell(operation, self._cause_of(server) if undone else error)
+            return delay
+        current = self._operations.current(self.server_id)
+        if current is None or current.operation_id != operation.operation_id:
+            return 0.0  # something superseded it: what it failed at counts no more
+        self._cause = error
+        self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
         undo = operation.kind is OperationKind.PROVISION and not self._ever_ran()
         if undo:
             self._hands.servers.update(self.server_id, deleting=True)
@@ -191,3 +222,8 @@ class Keeper:
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
         return min(waits)
+
+
+def _check_end(server_id: str, rounds: int) -> None:
+    if rounds > _MAX_ROUNDS:
+        raise RuntimeError(f"The plan for {server_id} does not come to an end.")

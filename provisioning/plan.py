@@ -104,18 +104,16 @@ def plan(server: Server, ports: Ports, seen: Observed) -> set[Action]:
         seen: what is.
     """
     if server.deleting:
-        return _removal(server, seen)
+        return _removal(seen)
     stays = seen.is_alive and _is_wanted(server) and not _must_stop_first(server, ports, seen)
     return _container(server, seen, stays=stays) | _tunnel(server, seen, game_stays=stays)
 
 
-def _removal(server: Server, seen: Observed) -> set[Action]:
+def _removal(seen: Observed) -> set[Action]:
     if seen.tunnel_runs:
         return {Action.STOP_TUNNEL}
     if seen.container:
         return {Action.REMOVE_CONTAINER}
-    if server.client_config:
-        return {Action.RELEASE_INSTANCE}
     return {Action.REMOVE_FILES} if seen.files_present else {Action.FORGET}
 
 
@@ -128,7 +126,8 @@ def _must_stop_first(server: Server, ports: Ports, seen: Observed) -> bool:
     container = seen.container
     if container is None:
         return False
-    other_ports = container.ports is not None and container.ports != ports
+    # Where no tunnel leads to it, nobody is helped by other ports, and whoever plays would be thrown out.
+    other_ports = bool(server.client_config) and container.ports is not None and container.ports != ports
     return container.started_at == server.restart_from or other_ports or not container.on_network
 
 
@@ -170,7 +169,8 @@ def _tunnel(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
         return {Action.STOP_TUNNEL}
     if not server.tunnel_wanted:
         return {Action.RELEASE_INSTANCE} if server.client_config else set()
-    lacking = _lacks_instance(server) and _is_wanted(server)
+    # A manager that failed may take a minute to fail again: by then the game shall run.
+    lacking = _lacks_instance(server) and _is_wanted(server) and (game_stays or not seen.manager_failed)
     if seen.manager_due and (lacking or seen.instance_stale):
         return {Action.ASK_MANAGER}
     return _client(server, seen, game_stays=game_stays) if server.client_config else set()
