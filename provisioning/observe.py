@@ -67,7 +67,7 @@ def look(hands: Hands, server: Server) -> Look:
         can_tunnel=hands.own_container is not None,
         tunnel_runs=hands.supervisor.status(server.server_id).state is not TunnelState.STOPPED,
         game_answers=game.answers,
-        files_present=hands.layout.server(server.server_id).exists() or hands.layout.tunnel(server.server_id).exists(),
+        files_present=_files_present(hands, server.server_id),
     )
     return Look(seen, container, game, utc_now())
 
@@ -86,9 +86,16 @@ def _container_seen(container: Container | None, networks: set[str]) -> Containe
     return ContainerSeen(container.status, container.started_at, container.ports, on_network)
 
 
+def _files_present(hands: Hands, server_id: str) -> bool:
+    layout = hands.layout
+    return any(
+        folder.exists() for folder in (layout.server(server_id), layout.tunnel(server_id), layout.trash_of(server_id))
+    )
+
+
 def _is(path: Path, text: str | None) -> bool:
     """Tell whether a file of ours holds what it should."""
     try:
         return path.read_text() == text
-    except (FileNotFoundError, UnicodeDecodeError):
-        return False
+    except (OSError, UnicodeDecodeError):
+        return False  # what cannot be read is written again, and the writing says what is in the way
