@@ -88,6 +88,7 @@ class Servers:
 
     def restart(self, server_id: str, user_token: str | None = None) -> ServerView:
         """Stop a server and run it again."""
+        self._check_changeable()  # first, since it alone is quick to say that Docker is away
         container = self._hands.engine.container(self._known(server_id).server_id)
         self._change(
             server_id,
@@ -118,7 +119,10 @@ class Servers:
         server = self._known(server_id)
         self._check_changeable()
         operation = self._operations.begin(server_id, OperationKind.KILL, lambda: self._unwant(server_id))
-        self._actions.kill(server.server_id)
+        try:
+            self._actions.kill(server.server_id)
+        finally:
+            self._reconciler.wake(server_id, urgent=True)  # the wish is written down, and goes on without us
         self._carry_out(operation, None)
         return self.view(server_id)
 
@@ -199,7 +203,7 @@ class Servers:
             raise DeadlinePassed("games_still_run", f"Still running: {running}. The agent goes on with all games.")
 
     def _running(self) -> list[str]:
-        return [view.server_id for view in self.views() if _is_alive(view)]
+        return [view.server_id for view in self.views() if _may_run(view)]
 
     def view(self, server_id: str) -> ServerView:
         """Return what is wanted and seen of a server.
@@ -260,5 +264,8 @@ class Servers:
         self._hands.engine.ping()
 
 
-def _is_alive(view: ServerView) -> bool:
-    return view.container is not None and view.container.status in {"running", "restarting", "paused"}
+def _may_run(view: ServerView) -> bool:
+    """Whether a game runs, for all that is known: nobody may have looked yet."""
+    if view.container is None:
+        return view.observed_at is None
+    return view.container.status in {"running", "restarting", "paused"}
