@@ -53,7 +53,11 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
         {A.STOP_CONTAINER},
     ),
     "a game is stopped for a restart": ({"restart_from": FIRST_RUN}, {"tunnel_runs": False}, {A.STOP_CONTAINER}),
-    "a game that was started since a restart was asked for stays": ({"restart_from": "2025-12-31T23:59:59Z"}, {}, set()),
+    "a game that was started since a restart was asked for stays": (
+        {"restart_from": "2025-12-31T23:59:59Z"},
+        {},
+        set(),
+    ),
     "a game whose public ports are others is stopped for them": (
         {"public_ports": GRANTED},
         {"tunnel_runs": False},
