@@ -349,6 +349,7 @@ def stop_by_hand(world: World) -> None:
 
 def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agent: Agent) -> None:
     """It is shown, and `start` takes it up again."""
+    world.games.answering.add(ID)  # else it is looked at each second, and might be seen before Docker tells of it
     agent.servers.spawn(spec())
     by_hand(agent, lambda: stop_by_hand(world))
     wait_until(lambda: not agent.reconciler.last_look(ID).seen.is_alive, within=5, saying="it is seen")  # type: ignore[union-attr]
@@ -358,8 +359,10 @@ def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agen
 
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
     """With its tunnel."""
+    world.games.answering.add(ID)  # else it is looked at each second, and might be seen before Docker tells of it
     agent.servers.spawn(spec())
     by_hand(agent, lambda: stop_by_hand(world))
+    wait_until(lambda: ID not in world.tunnels.running, within=5, saying="its tunnel ends")
     by_hand(agent, lambda: world.engine.run(ID, spec().ports))
     world.reached()
     wait_until(lambda: not agent.row().stopped_externally, within=5, saying="it is wanted again")
