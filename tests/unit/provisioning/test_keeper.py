@@ -1,6 +1,7 @@
 """What happens meanwhile: calls that meet, worlds that fail, agents that die, and people who do things by hand."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -337,7 +338,8 @@ def test_orphans_are_taken_off_when_the_manager_is_back(world: World, agent: Age
 
 
 def by_hand(agent: Agent, do: Callable[[], None]) -> None:
-    """Do something behind the agent's back, of which Docker tells it."""
+    """Do something behind the agent's back, of which Docker tells it, and of nothing else."""
+    agent.events._since_ns = time.time_ns()
     do()
     agent.events.step()
 
@@ -354,7 +356,7 @@ def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agen
     by_hand(agent, lambda: stop_by_hand(world))
     wait_until(lambda: not agent.reconciler.last_look(ID).seen.is_alive, within=5, saying="it is seen")  # type: ignore[union-attr]
     assert agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY
-    assert agent.servers.start(ID).phase is Phase.STARTING
+    assert agent.servers.start(ID).phase is Phase.READY
 
 
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
