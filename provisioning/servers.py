@@ -104,11 +104,14 @@ class Servers:
         return self.view(server_id)
 
     def stop(self, server_id: str, cleanup: Cleanup = Cleanup.STOP, user_token: str | None = None) -> None:
-        """Stop a server as far as `cleanup` says; one that is not there is stopped already."""
-        if self._table.get(server_id) is None:
+        """Stop a server as far as `cleanup` says; one that is not there, or about to go, is stopped already."""
+        server = self._table.get(server_id)
+        if server is None:
             return
         if cleanup is Cleanup.DELETE:
             self.delete(server_id, user_token)
+        elif server.deleting:
+            return
         elif cleanup is Cleanup.RATHOLE:
             self._drop_tunnel(server_id, user_token)
         else:
@@ -177,7 +180,7 @@ class Servers:
     def stop_tunnel(self, server_id: str, user_token: str | None = None) -> None:
         """Take a running server's tunnel and address away; a stopped one keeps its address for the next start."""
         server = self._table.get(server_id)
-        if server and server.container_wanted:
+        if server and server.container_wanted and not server.deleting:
             self._drop_tunnel(server_id, user_token)
 
     def _drop_tunnel(self, server_id: str, user_token: str | None) -> None:
