@@ -12,7 +12,7 @@ from edge.settings import EdgeSettings
 
 # Seconds for requests in flight after SIGTERM. The master kills the worker at the end of its own
 # count, so the worker stops waiting earlier: it still has the rathole servers to end.
-_MASTER_GRACE, _WORKER_GRACE = 3, 1
+_MASTER_GRACE, _WORKER_GRACE = 8, 1
 
 
 class EdgeServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
