@@ -53,6 +53,7 @@ stop_games() { docker exec "$AGENT_CONTAINER" python agent.py stop-games; }
 down() {
   if [ -z "$(container_field "$AGENT_CONTAINER" '{{.Id}}')" ]; then
     say "There is no $AGENT_CONTAINER here; nothing to do"
+    if [ -n "$1" ]; then say "Only the agent stops games: if some still run, deploy it again and use --down --games then."; fi
     return
   fi
   if [ -n "$1" ]; then

@@ -85,6 +85,13 @@ def test_down_where_there_is_no_agent_is_a_success(checkout: Path) -> None:
     assert "nothing to do" in result.stdout
 
 
+def test_down_with_games_and_without_an_agent_says_what_stops_them(checkout: Path) -> None:
+    """Games outlive the agent, so "nothing to do" would pass for "they are stopped"."""
+    result = deploy(checkout, "--down", "--games")
+    assert result.returncode == 0
+    assert "deploy it again" in result.stdout
+
+
 def test_games_are_stopped_by_the_agent_before_it_goes(checkout: Path) -> None:
     """It alone can save them, and must not change what is wanted."""
     fake_docker(checkout, AGENT_IS_THERE)
