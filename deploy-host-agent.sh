@@ -62,7 +62,7 @@ down() {
   fi
   remove_containers "$AGENT_CONTAINER" satis-network-setup
   say "The agent is gone, and with it every tunnel: players are cut off until it is deployed again."
-  if [ -z "$1" ]; then say "The games themselves still run. To stop them too, deploy again and use --down --games."; fi
+  if [ -z "$1" ]; then say "Games that run go on. To stop them too, deploy again and use --down --games."; fi
 }
 
 main() {
