@@ -21,13 +21,16 @@ class Server:
         tunnel_wanted: an operator's wish: players shall reach it.
         deleting: all of it shall go.
         stopped_externally: somebody stopped the container by hand; it stays so until the next start.
+        crashed: its game died too often; it stays stopped until the next start.
         public_ports: what the instance manager named, None until it answered.
         public_host: the host that the manager named for players, if it did.
         client_config: the checked client.toml; it holds tokens.
         restart_from: a restart is asked for, of the container that was started at this time (Docker's text).
-        bounced_for: the tunnel was begun anew after the game, started at this time, first answered.
+        bounced_for: the run of the game, and its address, for whose first answer the tunnel was begun anew.
         failure_code: why the last operation failed, None where it did not.
         failure_message: the same, as a sentence.
+        deaths: what is remembered of its game's deaths (provisioning.budget), as JSON.
+        last_crash: how its game was given up the last time, as JSON; None where it never was.
         created_at: when it was asked for, ISO 8601.
     """
 
@@ -36,6 +39,7 @@ class Server:
     tunnel_wanted: bool
     deleting: bool
     stopped_externally: bool
+    crashed: bool
     public_ports: Ports | None
     public_host: str | None
     client_config: str | None
@@ -43,6 +47,8 @@ class Server:
     bounced_for: str | None
     failure_code: str | None
     failure_message: str | None
+    deaths: str | None
+    last_crash: str | None
     created_at: str
 
     @property
@@ -147,6 +153,7 @@ def _server(row: sqlite3.Row) -> Server:
         tunnel_wanted=bool(row["tunnel_wanted"]),
         deleting=bool(row["deleting"]),
         stopped_externally=bool(row["stopped_externally"]),
+        crashed=bool(row["crashed"]),
         public_ports=public,
         **{name: row[name] for name in _PLAIN_COLUMNS},
     )
@@ -159,5 +166,7 @@ _PLAIN_COLUMNS = (
     "bounced_for",
     "failure_code",
     "failure_message",
+    "deaths",
+    "last_crash",
     "created_at",
 )
