@@ -59,7 +59,7 @@ def play(config: Config, ended: threading.Event) -> World:
         OSError: a port is taken, or the data directory is not writable.
     """
     saved = config.directory / "saved"
-    world = World(saved / "server")
+    world = World(saved / "server", save_seconds=config.save_seconds, save_fails=config.save_fails)
     settings = saved / f"ServerSettings.{config.game_port}.sav"
     claims = ClaimFile(settings)
     certificate = settings.with_suffix(".pem")
