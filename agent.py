@@ -95,7 +95,7 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
         layout=layout,
         servers=servers,
         engine=Engine(os.environ.get("DOCKER_HOST", DEFAULT_SOCKET)),
-        compose=Compose(os.environ),
+        compose=Compose(os.environ, ProcessTable(store, "compose")),
         supervisor=Supervisor(
             layout.tunnels, settings.rathole_client_binary, ProcessTable(store, "tunnel"), on_change=tunnel_changed
         ),

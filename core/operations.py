@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import AgentError
+from core.failpoints import Failpoint
 from core.models import OperationKind, OperationStatus
 from core.store import Store
 
@@ -55,6 +56,7 @@ class OperationTable:
         """Write a new operation down, before anything of it is done."""
         operation_id = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
         self._store.change(
+            Failpoint.OPERATION_BEGUN,
             "INSERT INTO operations (operation_id, server_id, kind, status, started_at) VALUES (?, ?, ?, ?, ?)",
             (operation_id, server_id, kind, OperationStatus.PENDING, utc_now()),
         )
@@ -85,6 +87,7 @@ class OperationTable:
     def at_step(self, operation_id: str, step: str) -> None:
         """Write down which step is about to be taken."""
         self._store.change(
+            Failpoint.STEP_MARKED,
             "UPDATE operations SET status = ?, step = ? WHERE operation_id = ? AND ended_at IS NULL",
             (OperationStatus.RUNNING, step, operation_id),
         )
@@ -100,6 +103,7 @@ class OperationTable:
     def _end(self, operation_id: str, status: OperationStatus, error: AgentError | None) -> None:
         """End it once: what superseded an operation has ended it already, and that outcome stays."""
         self._store.change(
+            Failpoint.OPERATION_ENDED,
             "UPDATE operations SET status = ?, ended_at = ?, error_code = ?, error_message = ?"
             " WHERE operation_id = ? AND ended_at IS NULL",
             (status, utc_now(), error.code if error else None, error.message if error else None, operation_id),

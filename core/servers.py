@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import Conflict
+from core.failpoints import Failpoint
 from core.models import Ports, ServerSpec
 from core.store import Store
 
@@ -69,7 +70,7 @@ class ServerTable:
         Raises:
             Conflict: the id or one of the ports is taken.
         """
-        with self._store.transaction():
+        with self._store.transaction(Failpoint.SERVER_WRITTEN):
             self._insert(spec)
             game, beacon = spec.ports.game, spec.ports.beacon
             for port, protocol in ((game, "udp"), (game, "tcp"), (beacon, "tcp")):
@@ -78,6 +79,7 @@ class ServerTable:
     def _insert(self, spec: ServerSpec) -> None:
         try:
             self._store.change(
+                Failpoint.SERVER_WRITTEN,
                 "INSERT INTO servers (server_id, spec, created_at) VALUES (?, ?, ?)",
                 (spec.server_id, spec.to_json(), utc_now()),
             )
@@ -89,7 +91,9 @@ class ServerTable:
 
     def _reserve(self, server_id: str, port: int, protocol: str) -> None:
         try:
-            self._store.change("INSERT INTO ports VALUES (?, ?, ?)", (port, protocol, server_id))
+            self._store.change(
+                Failpoint.SERVER_WRITTEN, "INSERT INTO ports VALUES (?, ?, ?)", (port, protocol, server_id)
+            )
         except sqlite3.IntegrityError as error:
             holder = self._store.row("SELECT server_id FROM ports WHERE port = ? AND protocol = ?", (port, protocol))
             name = holder["server_id"] if holder else "another server"
@@ -100,9 +104,9 @@ class ServerTable:
                 server_id=name,
             ) from error
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make several changes one."""
-        return self._store.transaction()
+    def transaction(self, name: Failpoint) -> AbstractContextManager[None]:
+        """Make several changes one; `name` is the failpoint behind them."""
+        return self._store.transaction(name)
 
     def get(self, server_id: str) -> Server | None:
         """Return the server of this id, whatever its case; None where there is none."""
@@ -136,13 +140,14 @@ class ServerTable:
     def _set(self, server_id: str, values: Mapping[str, str | int | bool | None]) -> None:
         columns = ", ".join(f"{name} = ?" for name in values)
         self._store.change(
+            Failpoint.SERVER_WRITTEN,
             f"UPDATE servers SET {columns} WHERE server_id = ?",  # noqa: S608 - the names are ours, not a caller's
             (*values.values(), server_id),
         )
 
     def remove(self, server_id: str) -> None:
         """Forget a server and free its ports."""
-        self._store.change("DELETE FROM servers WHERE server_id = ?", (server_id,))
+        self._store.change(Failpoint.ROW_REMOVED, "DELETE FROM servers WHERE server_id = ?", (server_id,))
 
 
 def _server(row: sqlite3.Row) -> Server:

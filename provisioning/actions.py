@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
 from compose.network import NETWORK, ensure_network
+from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
 from provisioning.hands import Hands
@@ -63,13 +64,16 @@ class Actions:
 
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)
+        reached(Failpoint.IMAGE_PULLED)
 
     def _write_compose_file(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.data(server.server_id))
         record = {"spec": json.loads(server.spec.to_json()), "containerWanted": server.container_wanted}
         write_atomic(layout.record(server.server_id), json.dumps(record, indent=2) + "\n")
+        reached(Failpoint.RECORD_WRITTEN)
         write_atomic(layout.compose_file(server.server_id), compose_text(self._hands, server))
+        reached(Failpoint.COMPOSE_FILE_WRITTEN)
 
     def _up(self, server: Server, _look: Look) -> None:
         self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id))
@@ -81,10 +85,16 @@ class Actions:
         with self._our_stop(server.server_id):
             self._hands.compose.stop(server.server_id, STOP_GRACE_SECONDS)
 
+    def take_up(self, server_id: str) -> None:
+        """Let what a dead agent had begun come to its end: a second `docker compose` beside it would fail."""
+        with self._our_stop(server_id):
+            self._hands.compose.await_orphan(server_id)
+
     def kill(self, server_id: str) -> None:
         """Kill the container at once, behind nobody's back."""
         with self._our_stop(server_id):
             self._hands.engine.kill(server_id)
+            reached(Failpoint.CONTAINER_KILLED)
 
     @contextlib.contextmanager
     def _our_stop(self, server_id: str) -> Iterator[None]:
@@ -103,11 +113,13 @@ class Actions:
     def _remove_container(self, server: Server, _look: Look) -> None:
         with self._our_stop(server.server_id):
             self._hands.engine.remove(server.server_id)
+            reached(Failpoint.CONTAINER_REMOVED)
 
     def _write_client_config(self, server: Server, look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.tunnel(server.server_id))
         write_atomic(layout.client_config(server.server_id), server.client_config or "")
+        reached(Failpoint.CLIENT_CONFIG_WRITTEN)
         if look.seen.tunnel_runs:
             self._hands.supervisor.run(server.server_id)  # which begins anew with the new file
 
@@ -118,6 +130,7 @@ class Actions:
 
     def _bounce_tunnel(self, server: Server, look: Look) -> None:
         self._hands.supervisor.bounce(server.server_id)
+        reached(Failpoint.TUNNEL_BOUNCED)
         self._mark_bounced(server, look)
 
     def _mark_bounced(self, server: Server, look: Look) -> None:
@@ -128,7 +141,7 @@ class Actions:
         self._hands.supervisor.stop(server.server_id)
 
     def _release_instance(self, server: Server, user_token: str | None) -> None:
-        with self._hands.servers.transaction():
+        with self._hands.servers.transaction(Failpoint.INSTANCE_RELEASED):
             self._hands.instances.release(server.server_id, user_token)
             self._hands.servers.set_public(server.server_id, None, None)
             self._hands.servers.update(server.server_id, client_config=None)
@@ -151,7 +164,9 @@ class Actions:
         """Take a folder out of its place at once, then remove it in its own time."""
         target = self._hands.layout.trash / f"{folder.name}-{time.time_ns()}"
         folder.rename(target)
+        reached(Failpoint.DIRECTORY_TRASHED)
         remove_tree(target)
+        reached(Failpoint.DIRECTORY_REMOVED)
 
     def _forget(self, server: Server, _look: Look) -> None:
         self._hands.games.forget(server.server_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from core.backoff import Backoff
 from core.errors import AgentError, ManagerFailed
+from core.failpoints import Failpoint, reached
 from core.log import get_logger
 from core.models import Ports
 from core.orphans import OrphanTable
@@ -116,8 +117,9 @@ class Instances:
         instance = self._create(manager, server, user_token)
         ports = self._ports(server, instance)
         text = manager.client_config(server.server_id, user_token)
+        reached(Failpoint.CONFIG_FETCHED)
         config = self._checked(server, ports, instance, text)
-        with self._servers.transaction():
+        with self._servers.transaction(Failpoint.INSTANCE_KEPT):
             self._servers.set_public(server.server_id, _public(instance), instance.public_host)
             self._servers.update(server.server_id, client_config=config)
 
@@ -145,11 +147,14 @@ class Instances:
         deadline = self._clock() + _PATIENCE
         while True:
             try:
-                return manager.create(server.server_id, server.spec.ports, user_token)
+                instance = manager.create(server.server_id, server.spec.ports, user_token)
             except ManagerFailed as error:
                 # It took the connection and is busy with others: that is its way, so the call is repeated.
                 if error.code != "manager_timeout" or self._clock() >= deadline:
                     raise
+            else:
+                reached(Failpoint.INSTANCE_MADE)
+                return instance
 
     def _ports(self, server: Server, instance: Instance) -> Ports:
         follow = self._settings.port_policy == "follow"

@@ -1,12 +1,12 @@
 """One server's keeper: looks, plans, acts, until all is as it should be; then waits for a reason to look again."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from core.backoff import Backoff
 from core.errors import AgentError, ComposeFailed, DockerUnavailable
+from core.failpoints import Failpoint
 from core.log import get_logger
 from core.models import OperationKind
 from core.operations import Operation
@@ -53,6 +53,7 @@ class Keeper:
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._not_before = 0.0
+        self._taken_up = False
         self._cause: AgentError | None = None
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
@@ -64,6 +65,9 @@ class Keeper:
 
     def step(self) -> float:
         """Bring the server to what it should be; return the seconds until it is worth looking again."""
+        if not self._taken_up:
+            self._actions.take_up(self.server_id)
+            self._taken_up = True
         for _ in range(_MAX_ROUNDS):
             # In this order: an operation and its wish are written together, so the wish is never the older one.
             operation = self._operations.current(self.server_id)
@@ -135,18 +139,23 @@ class Keeper:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
         # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
         self._do(Action.FORGET, server)
+        token, self.user_token = self.user_token, None
         if operation is None:
-            self._hands.servers.remove(self.server_id)
+            self._remove_row(token)
             return
         error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
-        self._end(operation, error, along_with=lambda: self._hands.servers.remove(self.server_id))
+        self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
 
-    def _end(
-        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
-    ) -> None:
+    def _remove_row(self, user_token: str | None) -> None:
+        """Remove the row; the manager may have an instance even where none is kept, if we died in between."""
+        with self._hands.servers.transaction(Failpoint.ROW_REMOVED):
+            self._hands.instances.release(self.server_id, user_token)
+            self._hands.servers.remove(self.server_id)
+
+    def _end(self, operation: Operation, error: AgentError | None = None) -> None:
         """End the operation, and with it what came with the request alone."""
         self.user_token = None
-        self._operations.end(operation, error, along_with)
+        self._operations.end(operation, error)
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import AgentError, ComposeFailed, Conflict, DeadlinePassed
+from core.failpoints import Failpoint
 from core.models import OperationKind
 from core.operations import Operation, OperationTable
 from core.store import Store
@@ -51,7 +52,7 @@ class Operations:
         Raises:
             Conflict: something else is under way.
         """
-        with self._store.transaction():
+        with self._store.transaction(Failpoint.OPERATION_BEGUN):
             running = self._table.open_for(server_id)
             if running and running.kind == kind and kind in _JOINABLE:
                 return running
@@ -89,7 +90,11 @@ class Operations:
         self._table.at_step(operation.operation_id, step)
 
     def end(
-        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
+        self,
+        operation: Operation,
+        error: AgentError | None = None,
+        along_with: Callable[[], None] = lambda: None,
+        name: Failpoint = Failpoint.OPERATION_ENDED,
     ) -> None:
         """End an operation, and tell who waits once that is on disk.
 
@@ -97,8 +102,9 @@ class Operations:
             operation: which.
             error: why it could not be done; None where it was.
             along_with: what is written in the same transaction.
+            name: the failpoint behind that.
         """
-        with self._store.transaction():
+        with self._store.transaction(name):
             along_with()
             if error:
                 self._table.fail(operation.operation_id, error)

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from core.errors import Conflict, NotFound
+from core.failpoints import Failpoint
 from core.models import OperationKind, OperationStatus, Ports
 from core.operations import OperationTable
 from core.orphans import OrphanTable
@@ -103,7 +104,7 @@ def test_several_changes_can_be_one(servers: ServerTable) -> None:
     """A conflict in the middle takes the changes before it back."""
 
     def replace() -> None:
-        with servers.transaction():
+        with servers.transaction(Failpoint.SERVER_WRITTEN):
             servers.update("srv_a_00000001", container_wanted=False)
             servers.add(spec_of(serverId="srv_b_00000001"))
 
@@ -187,4 +188,4 @@ def test_an_orphan_is_remembered_until_it_is_gone(store: Store) -> None:
 def test_a_wrong_type_does_not_get_in(store: Store) -> None:
     """The tables are strict: text in a number's place is a fault of ours, found at once."""
     with pytest.raises(sqlite3.IntegrityError):
-        store.change("INSERT INTO ports VALUES ('text', 'tcp', 'srv_a')")
+        store.change(Failpoint.SERVER_WRITTEN, "INSERT INTO ports VALUES ('text', 'tcp', 'srv_a')")
