@@ -14,7 +14,7 @@ from core.store import Store
 
 # These follow whatever runs: a delete is never refused, and a kill is for what hangs.
 _SUPERSEDING = frozenset({OperationKind.DELETE, OperationKind.KILL})
-# These have no arguments beyond the server, so an identical call may have the running one's answer.
+# These have no arguments beyond the server, so a second call is identical; of others it is when it changes nothing.
 _JOINABLE = frozenset(OperationKind) - {OperationKind.RECONFIGURE}
 
 SAVE_FAILED = "save_failed"
@@ -46,14 +46,15 @@ class Operations:
         self._waiting: dict[str, int] = {}
 
     def begin(
-        self, server_id: str, kind: OperationKind, change: Callable[[], None], *, force: bool = False
+        self, server_id: str, kind: OperationKind, change: Callable[[], object], *, force: bool = False
     ) -> Operation:
         """Write down the wish and the operation in one transaction, or join the identical one under way.
 
         Args:
             server_id: whose it is.
             kind: what is to be done.
-            change: writes what is wanted from now on; not called when a running operation is joined.
+            change: writes what is wanted from now on, and of a reconfigure tells whether that was another; what it
+                wrote is taken back where something else is under way.
             force: end the game even where it cannot be saved; who joins can insist on it.
 
         Raises:
@@ -61,7 +62,7 @@ class Operations:
         """
         with self._store.transaction(Failpoint.OPERATION_BEGUN):
             running = self._table.open_for(server_id)
-            if running and running.kind == kind and kind in _JOINABLE:
+            if running and running.kind == kind and (kind in _JOINABLE or not change()):
                 return self._joined(running, force=force)
             superseded = self._supersede(running, kind) if running else None
             change()
@@ -113,7 +114,7 @@ class Operations:
         self,
         operation: Operation,
         error: AgentError | None = None,
-        along_with: Callable[[], None] = lambda: None,
+        along_with: Callable[[], object] = lambda: None,
         name: Failpoint = Failpoint.OPERATION_ENDED,
     ) -> None:
         """End an operation, and tell who waits once that is on disk.

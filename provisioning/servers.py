@@ -266,7 +266,7 @@ class Servers:
         self,
         server_id: str,
         kind: OperationKind,
-        change: Callable[[], None],
+        change: Callable[[], object],
         user_token: str | None = None,
         *,
         force: bool = False,
