@@ -74,7 +74,6 @@ class Actions:
 
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)
-        reached(Failpoint.IMAGE_PULLED)
 
     def _write_compose_file(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
