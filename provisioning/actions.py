@@ -71,6 +71,8 @@ class Actions:
         if look.container:
             network = ensure_network(self._hands.engine, NETWORK)
             ensure_member(self._hands.engine, network, look.container.id, server.server_id)
+            # Who sent a packet meanwhile is stuck, whatever the address is now.
+            self._hands.servers.update(server.server_id, bounced_for=None)
 
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)

@@ -84,7 +84,7 @@ def _bounce(server: Server, _ports: Ports, seen: Observed) -> str:
         return "The game answers on this host and not through its tunnel; the tunnel is begun anew."
     if seen.container and (server.bounced_for or "").startswith(seen.container.started_at):
         return "The container has another address; its tunnel is begun anew."
-    return "The game answers for the first time since its start; its tunnel is begun anew."
+    return "The game answers again, after its start or its return to the network; its tunnel is begun anew."
 
 
 def _ask_manager(server: Server, _ports: Ports, _seen: Observed) -> str:

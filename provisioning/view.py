@@ -198,7 +198,7 @@ def _starting(facts: Facts) -> tuple[Phase, str | None, str]:
             "The game was ended for want of memory and starts again; give it more (ramAllocation).",
         )
     if deaths.unready:
-        text = f"The game ended before it was ready, {deaths.unready} times in a row; Docker goes on trying."
+        text = f"The game ended before it was ready ({deaths.unready} in a row); Docker starts it again and again."
         return Phase.STARTING, "died_before_ready", text
     return Phase.STARTING, None, "The game loads; it can take minutes, at the first start much longer."
 
