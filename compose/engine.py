@@ -93,6 +93,12 @@ class Engine:
         except NotFound:
             return None
 
+    def namesakes(self, name: str) -> list[Container]:
+        """Return the containers whose name is `name` but for its case, which Docker's DNS does not see."""
+        with translated():
+            listed = self._client.containers(all=True, filters={"name": f"(?i)^/?{re.escape(name)}$"})
+        return [found for entry in listed if (found := self.container(entry["Id"]))]
+
     def containers(self, names: Collection[str] = ()) -> list[Container]:
         """Return all containers that carry the server label or one of `names`, running or not."""
         with translated():

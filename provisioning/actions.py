@@ -158,11 +158,11 @@ class Actions:
         self._hands.supervisor.stop(server.server_id)
 
     def _release_instance(self, server: Server, user_token: str | None) -> None:
+        self._discard_tunnel(server)  # first: once the row says that there is no instance, nobody looks for its files
         with self._hands.servers.transaction(Failpoint.INSTANCE_RELEASED):
             self._hands.instances.release(server.server_id, user_token)
             self._hands.servers.set_public(server.server_id, None, None)
             self._hands.servers.update(server.server_id, client_config=None)
-        self._discard_tunnel(server)
 
     def _discard_tunnel(self, server: Server) -> None:
         layout = self._hands.layout

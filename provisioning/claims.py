@@ -6,6 +6,7 @@ An unclaimed game belongs to whoever reaches its port first. The claim is in the
 
 from compose.container import Container
 from core.errors import GameFailed
+from core.failpoints import Failpoint, reached
 from core.log import get_logger
 from core.models import Ports
 from core.servers import Server
@@ -43,11 +44,13 @@ class Claims:
         admin = self._admins.of(server, container, ports)
         token = admin.claim(server.spec.server_name, password)
         if token:
+            reached(Failpoint.GAME_CLAIMED)
             log.info("The game is claimed.", server=server.server_id)
         else:
             token = admin.login()
         if token:
             _lock(server, admin, token)
+            reached(Failpoint.GAME_LOCKED)
         else:
             log.info("The game has an owner; its name and password are left as they are.", server=server.server_id)
         self._done[server.server_id] = container.started_at

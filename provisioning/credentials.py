@@ -4,6 +4,7 @@ import json
 import secrets
 
 from core.errors import StoreFailed
+from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, write_atomic
 from provisioning.layout import Layout
 
@@ -45,8 +46,10 @@ class Credentials:
         path = self._layout.credentials(server_id)
         make_private_directory(path.parent)
         write_atomic(path, json.dumps({"adminPassword": made}) + "\n")
+        reached(Failpoint.CREDENTIALS_WRITTEN)
         return made
 
     def forget(self, server_id: str) -> None:
         """Remove the password of a server that is gone."""
         self._layout.credentials(server_id).unlink(missing_ok=True)
+        reached(Failpoint.CREDENTIALS_REMOVED)

@@ -189,15 +189,21 @@ class Instances:
         """Return the client.toml to run: the manager's, checked, or our own where it has none."""
         host = self._settings.rathole_instance_manager_host
         if text is not None:
-            return self.check(server, ports, text)
+            return self.check(server, ports, text, _public(instance))
         if instance.rathole_port is None:
             raise ManagerFailed("manager_failed", "The manager gave neither a client config nor a rathole port.")
         token = self._settings.rathole_token.get_secret_value()
         host = self._settings.rathole_remote_host or host
         return render_client_config(own_client_config(server.server_id, ports, host, instance.rathole_port, token))
 
-    def check(self, server: Server, ports: Ports, text: str) -> str:
+    def check(self, server: Server, ports: Ports, text: str, granted: Ports | None) -> str:
         """Return a client.toml from outside, checked and pointed at this server.
+
+        Args:
+            server: whose it shall be.
+            ports: those that the game has.
+            text: the file, which may speak of these, of the requested or of the granted ones.
+            granted: the public ports that the manager named, if it did.
 
         Raises:
             InvalidRequest: it is not one that this server may have.
@@ -212,7 +218,13 @@ class Instances:
                 named=host,
             ),
         )
-        config = parse_client_config(text, server_id=server.server_id, ports=ports, remote_host=remote)
+        config = parse_client_config(
+            text,
+            server_id=server.server_id,
+            ports=ports,
+            synonyms=[server.spec.ports, granted or ports],
+            remote_host=remote,
+        )
         return render_client_config(config)
 
     def release(self, server_id: str, user_token: str | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from compose.container import Container
 from core.errors import Conflict
+from core.failpoints import Failpoint, reached
 from core.log import get_logger
 from core.models import OperationKind, Ports
 from core.operations import Operation
@@ -73,6 +74,7 @@ class Saving:
             Conflict: the game answers and could not be saved, and nobody insists on its end.
         """
         result = self._attempt(server, container, ports, operation).run()
+        reached(Failpoint.SAVE_DONE)
         log.info("A game is to be ended.", server=server.server_id, save=result.outcome and result.outcome.saved)
         if operation and result.outcome:
             operations.saved(operation, result.outcome)

@@ -175,7 +175,7 @@ class Servers:
             InvalidRequest: it is not one that this server may have; nothing is changed.
         """
         server = self._known(server_id)
-        config = self._hands.instances.check(server, self._hands.ports(server), text)
+        config = self._hands.instances.check(server, self._hands.ports(server), text, server.public_ports)
         self._change(
             server_id,
             OperationKind.RECONFIGURE,
