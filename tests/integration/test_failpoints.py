@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from compose.engine import Engine
+from compose.network import ensure_network
 from core.failpoints import Failpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,7 @@ def name() -> Iterator[str]:
     """Return the name of a network, which is removed afterwards."""
     mine = f"satis_t_{uuid.uuid4().hex[:8]}"
     yield mine
+    docker("rm", "--force", mine)
     docker("network", "rm", mine)
 
 
@@ -51,6 +53,24 @@ def test_a_network_made_by_an_agent_that_died_is_used(name: str) -> None:
     assert die_at(Failpoint.NETWORK_MADE, code) == DIED
     assert die_at(Failpoint.NETWORK_MADE, code) == 0
     assert len(Engine().networks(name)) == 1
+
+
+def test_a_container_joined_by_an_agent_that_died_is_a_member(name: str) -> None:
+    """The next one sees it there and joins nothing twice."""
+    engine = Engine()
+    network = ensure_network(engine, name)
+    docker("run", "--detach", "--name", name, "satis-base:trixie", "sleep", "60")
+    container = engine.container(name)
+    assert container
+    code = f"""
+from compose.network import ensure_member, ensure_network
+engine = Engine()
+ensure_member(engine, ensure_network(engine, {name!r}), {container.id!r}, 'alias')"""
+    assert die_at(Failpoint.NETWORK_JOINED, code) == DIED
+    assert die_at(Failpoint.NETWORK_JOINED, code) == 0
+    joined = engine.container(name)
+    assert joined
+    assert joined.network_ids[name] == network.id
 
 
 class Registry(ThreadingHTTPServer):

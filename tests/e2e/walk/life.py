@@ -131,7 +131,7 @@ class Life:
             "ramAllocation": 1,
             "cpuAllocation": 1,
             "maxPlayers": 4,
-            "serverPassword": None,
+            "serverPassword": "walk",
             # So the game first answers after its tunnel was begun, which is begun anew for that, each time.
             "environmentVariables": {"STANDIN_STARTUP_SECONDS": "1"},
         }
@@ -162,7 +162,7 @@ class Life:
             "open": [],
             "processes": [["tunnel", self.id]] if tunnelled else [],
             "orphans": [],
-            "folders": [here, known, []],
+            "folders": [here, known, [], [f"{self.id}.json"] if here else []],
             "containers": here,
             "running": here if state in {State.RUNNING, State.UNREACHABLE} else [],
             "instances": len(known),

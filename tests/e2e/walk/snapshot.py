@@ -33,7 +33,7 @@ sys.stdout.write(
             "open": rows("SELECT kind, step FROM operations WHERE ended_at IS NULL"),
             "processes": sorted(rows("SELECT kind, server_id FROM processes")),
             "orphans": rows("SELECT server_id FROM orphan_instances"),
-            "folders": [folders("satisfactory"), folders("rathole"), folders(".trash")],
+            "folders": [folders("satisfactory"), folders("rathole"), folders(".trash"), folders("credentials")],
         }
     )
 )
