@@ -1,5 +1,6 @@
 """One attempt to save a game, from the question whether it is there to a file that outlives a power cut."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _POLLS = 3
 _POLL_TIMEOUT = 0.5
 _STATE_TIMEOUT = 5.0
 _PAUSE = 0.5
+_FILE_PAUSE = 0.05
 
 
 class Presence(Enum):
@@ -97,13 +99,11 @@ class Attempt:
         return Presence.PLAYED if played else Presence.NOT_PLAYED
 
     def _state(self) -> GameState | None:
-        for _ in range(_POLLS if self.address else 0):
-            try:
-                return poll(self.address or "", self.port, timeout=_POLL_TIMEOUT).state
-            except GameFailed as error:
-                silence = error
-        if self.address:
-            log.info("The game does not answer the query before its save.", why=silence.message)
+        """Return what the query says; None, too, where a container whose network is gone has no address."""
+        for address in [self.address] * _POLLS:
+            # Silence is no error here: the game is then asked from inside.
+            with contextlib.suppress(GameFailed):
+                return poll(address, self.port, timeout=_POLL_TIMEOUT).state if address else None
         return None
 
     def _presence_inside(self) -> Presence:
@@ -133,7 +133,7 @@ class Attempt:
                 raise GameFailed(
                     "save_missing", f"The game says that it saved, but there is no {path.name} of a plausible size."
                 )
-            self._pause.wait(_PAUSE)
+            self._pause.wait(_FILE_PAUSE)
 
     def _prune(self, folder: Path) -> None:
         try:
