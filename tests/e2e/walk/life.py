@@ -17,6 +17,7 @@ class State(StrEnum):
     GONE = "gone"
     RUNNING = "running"
     STOPPED = "stopped"
+    LOCKED = "locked"  # it runs, and the agent has claimed it
     UNREACHABLE = "unreachable"  # it runs, without tunnel and without instance
 
 
@@ -24,6 +25,7 @@ class Step(StrEnum):
     """An operation, as the API's caller asks for it."""
 
     PROVISION = "provision"
+    CLAIM = "claim"  # the provision of a game with a password
     RECONFIGURE = "reconfigure"
     CLOSE = "close"  # the tunnel is taken away; to the agent a reconfigure as well
     OPEN = "open"  # and brought back
@@ -35,6 +37,7 @@ class Step(StrEnum):
 
 BEFORE = {
     Step.PROVISION: State.GONE,
+    Step.CLAIM: State.GONE,
     Step.RECONFIGURE: State.RUNNING,
     Step.CLOSE: State.RUNNING,
     Step.OPEN: State.UNREACHABLE,
@@ -45,6 +48,7 @@ BEFORE = {
 }
 AFTER = {
     Step.PROVISION: State.RUNNING,
+    Step.CLAIM: State.LOCKED,
     Step.RECONFIGURE: State.RUNNING,
     Step.CLOSE: State.UNREACHABLE,
     Step.OPEN: State.RUNNING,
@@ -72,7 +76,9 @@ def way(start: State, goal: State) -> list[Step]:
     if start is goal:
         return []
     if goal is State.GONE:
-        return [*way(start, State.RUNNING), Step.DELETE] if start is not State.RUNNING else [Step.DELETE]
+        return [Step.DELETE]
+    if start is State.LOCKED:
+        return [Step.DELETE, *way(State.GONE, goal)]
     return _WAYS[start, goal]
 
 
@@ -106,22 +112,22 @@ class Life:
     def ask(self, step: Step) -> requests.Response:
         """Ask for a step."""
         game, beacon = self.ports
-        tunnel = f"/api/rathole/clients/{self.id}"
-        call = self.deployment.call
-        match step:
-            case Step.PROVISION:
-                return call("POST", "/api/containers/spawn", **self._spec())
-            case Step.RECONFIGURE:
-                return call("POST", f"{tunnel}/configure", clientConfig=self.config)
-            case Step.CLOSE:
-                return call("POST", f"{tunnel}/stop")
-            case Step.OPEN:
-                return call("POST", f"{tunnel}/start", gamePort=game, beaconPort=beacon)
-            case Step.DELETE:
-                return call("DELETE", f"/api/containers/{self.id}/delete")
-        return call("POST", f"/api/containers/{step}", serverId=self.id)
+        tunnel, games = f"/api/rathole/clients/{self.id}", "/api/containers"
+        words: dict[Step, tuple[str, str, dict[str, object]]] = {
+            Step.PROVISION: ("POST", f"{games}/spawn", self._spec(None)),
+            Step.CLAIM: ("POST", f"{games}/spawn", self._spec("walk")),
+            Step.RECONFIGURE: ("POST", f"{tunnel}/configure", {"clientConfig": self.config}),
+            Step.CLOSE: ("POST", f"{tunnel}/stop", {}),
+            Step.OPEN: ("POST", f"{tunnel}/start", {"gamePort": game, "beaconPort": beacon}),
+            Step.STOP: ("POST", f"{games}/stop", {"serverId": self.id}),
+            Step.START: ("POST", f"{games}/start", {"serverId": self.id}),
+            Step.KILL: ("POST", f"{games}/kill", {"serverId": self.id}),
+            Step.DELETE: ("DELETE", f"{games}/{self.id}/delete", {}),
+        }
+        method, path, body = words[step]
+        return self.deployment.call(method, path, **body)
 
-    def _spec(self) -> dict[str, object]:
+    def _spec(self, password: str | None) -> dict[str, object]:
         game, beacon = self.ports
         return {
             "serverId": self.id,
@@ -131,7 +137,7 @@ class Life:
             "ramAllocation": 1,
             "cpuAllocation": 1,
             "maxPlayers": 4,
-            "serverPassword": "walk",
+            "serverPassword": password,
             # So the game first answers after its tunnel was begun, which is begun anew for that, each time.
             "environmentVariables": {"STANDIN_STARTUP_SECONDS": "1"},
         }
@@ -151,8 +157,8 @@ class Life:
     def expected(self, state: State) -> dict[str, Any]:
         """Return what there should be of it."""
         here = [] if state is State.GONE else [self.id]
-        tunnelled = [self.id] if state is State.RUNNING else []
-        known = [self.id] if state in {State.RUNNING, State.STOPPED} else []
+        tunnelled = [self.id] if state in {State.RUNNING, State.LOCKED} else []
+        known = [self.id] if state is State.STOPPED else tunnelled
         game, beacon = self.ports
         return {
             "clients": tunnelled,
@@ -162,9 +168,9 @@ class Life:
             "open": [],
             "processes": [["tunnel", self.id]] if tunnelled else [],
             "orphans": [],
-            "folders": [here, known, [], [f"{self.id}.json"] if here else []],
+            "folders": [here, known, [], [f"{self.id}.json"] if state is State.LOCKED else []],
             "containers": here,
-            "running": here if state in {State.RUNNING, State.UNREACHABLE} else [],
+            "running": here if state is not State.STOPPED else [],
             "instances": len(known),
         }
 
@@ -174,7 +180,9 @@ class Life:
         seen, expected = self.seen(), self.expected(state)
         different = {key: (seen[key], expected[key]) for key in expected if seen[key] != expected[key]}
         assert not different, f"seen and expected differ: {different}"
-        if state in {State.RUNNING, State.UNREACHABLE}:
+        if expected["running"]:
+            started_at = run("docker", "inspect", "--format", "{{.State.StartedAt}}", self.id).strip()
+            assert state is State.UNREACHABLE or seen["bounced_for"].startswith(started_at), "its tunnel is begun anew"
             said = self.deployment.status(self.id)["agent"]
             assert said["phase"] == "ready" or (state is State.UNREACHABLE and said["phase"] == "degraded"), said
         return True

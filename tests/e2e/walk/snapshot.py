@@ -28,6 +28,7 @@ sys.stdout.write(
         {
             "clients": sorted(Path(w[-1]).parent.name for w in words if "--client" in w),
             "composes": [w for w in words if "compose" in w],
+            "bounced_for": "".join(row[0] or "" for row in rows("SELECT bounced_for FROM servers")),
             "rows": [row[0] for row in rows("SELECT server_id FROM servers")],
             "ports": sorted(row[0] for row in rows("SELECT port FROM ports")),
             "open": rows("SELECT kind, step FROM operations WHERE ended_at IS NULL"),
