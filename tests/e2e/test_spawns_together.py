@@ -67,7 +67,7 @@ def test_twenty_spawns_at_once_all_succeed(deployment: Deployment) -> None:
     lives = {life.id: life for life in (Life(deployment, number) for number in range(10, 10 + _TOGETHER))}
     with ThreadPoolExecutor(_TOGETHER) as pool:
         answers = list(pool.map(lambda life: life.ask(Step.PROVISION), lives.values()))
-    assert [answer.status_code for answer in answers] == [200] * _TOGETHER
+    assert [answer.text for answer in answers if answer.status_code != 200] == []
     found = deployment.snapshot()
     assert sorted(deployment.games()) == found["clients"] == sorted(found["rows"]) == sorted(lives)
     assert found["ports"] == sorted(port for life in lives.values() for port in (*life.ports, life.ports[0]))

@@ -69,6 +69,7 @@ class Deployment:
             "SATIS_DATA_DIR": DATA,
             "GAME_SERVER_IMAGE": GAME_IMAGE,
             "HOST_AGENT_PORT": API_PORT,
+            "MAX_SERVERS": 20,
             "HOST_AGENT_API_KEY": self._key,
             "RATHOLE_INSTANCE_MANAGER_HOST": EDGE,
             "RATHOLE_INSTANCE_MANAGER_PORT": 7001,
