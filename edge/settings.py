@@ -126,4 +126,4 @@ def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
     if not location:
         return f"{text}."
     name = str(location[0]).upper()
-    return f"{name} is not set; see .env.example." if kind == "missing" else f"{name}: {text}."
+    return f"{name} is not set; see docs/own-vps.md." if kind == "missing" else f"{name}: {text}."

@@ -12,12 +12,11 @@ from provisioning.observe import Look
 from rathole.supervisor import TunnelStatus
 
 _MANAGER_REASONS = {
-    "manager_unreachable": TunnelReason.MANAGER_UNREACHABLE,
-    "manager_timeout": TunnelReason.MANAGER_UNREACHABLE,
     "auth_refused": TunnelReason.AUTH_REFUSED,
     "config_refused": TunnelReason.CONFIG_REFUSED,
-    "port_taken": TunnelReason.PORT_TAKEN,
+    "manager_refused": TunnelReason.CONFIG_REFUSED,
 }
+_PORT_TAKEN = 409
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,12 @@ def view_of(facts: Facts) -> ServerView:
 
 
 def _public_address(settings: Settings, server: Server) -> str | None:
+    """Return what players type; nobody knows before the manager granted the ports."""
+    if server.client_config:
+        host = settings.rathole_public_host or server.public_host or settings.rathole_instance_manager_host
+    else:
+        host = settings.advertise_address if settings.ports_published else ""
     ports = server.public_ports or server.spec.ports
-    host = settings.rathole_public_host or server.public_host or settings.rathole_instance_manager_host
-    if not host and settings.ports_published:
-        host = settings.advertise_address
     return f"{_bracketed(host)}:{ports.game}" if host else None
 
 
@@ -133,12 +134,19 @@ def _tunnel(facts: Facts) -> TunnelView:
         return TunnelView(TunnelState.STOPPED, None, text, status)
     fault = facts.manager_fault
     if fault and facts.server.tunnel_wanted and facts.server.client_config is None:
-        return TunnelView(TunnelState.BACKOFF, _MANAGER_REASONS.get(fault.code, fault.code), fault.message, status)
+        return TunnelView(TunnelState.BACKOFF, _reason_of(fault), fault.message, status)
     if status.state is TunnelState.STOPPED and facts.server.tunnel_wanted:
         return TunnelView(
             status.state, TunnelReason.CONTAINER_DOWN, "The game does not run, so nor does its tunnel.", status
         )
     return TunnelView(status.state, status.reason, status.message, status)
+
+
+def _reason_of(fault: AgentError) -> TunnelReason:
+    """A manager that answers garbage is as good as away."""
+    if fault.details.get("status") == _PORT_TAKEN:
+        return TunnelReason.PORT_TAKEN
+    return _MANAGER_REASONS.get(fault.code, TunnelReason.MANAGER_UNREACHABLE)
 
 
 def _phase(facts: Facts, tunnel: TunnelView) -> tuple[Phase, str | None, str]:

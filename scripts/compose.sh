@@ -40,10 +40,11 @@ ensure_network() {
 # refuse_foreign NAME: stops where a container of that name belongs to something else.
 refuse_foreign() {
   local owner
-  owner=$(container_field "$1" 'project "{{index .Config.Labels "com.docker.compose.project"}}"')
-  if [ -n "$owner" ] && [ "$owner" != "project \"$PROJECT\"" ]; then
-    fail "a container named $1 is there already and belongs to $owner, not to \"$PROJECT\"; it is left alone." \
-      "Remove it (docker rm -f $1) if it is not needed"
+  owner=$(container_field "$1" 'x{{index .Config.Labels "com.docker.compose.project"}}')
+  if [ -n "$owner" ] && [ "$owner" != "x$PROJECT" ]; then
+    owner=${owner#x}
+    fail "a container named $1 is there already, of the Compose project ${owner:-(none)} and not $PROJECT;" \
+      "it is left alone. Remove it (docker rm -f $1) if it is not needed"
   fi
 }
 

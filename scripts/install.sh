@@ -26,6 +26,7 @@ install_packages() {
   if [ "$mode" != install ] && ! confirm "Missing here: $*. Install from the distribution's packages?"; then
     fail "missing here: $*. Run '$command' as root, or run this again with --install"
   fi
+  as_root true # where sudo asks for a password, it does so here and not under the spinner
   step "Installing $*" apt_install "$@" || fail "'$command' failed. Nothing was removed; its reason stands above"
 }
 
@@ -78,7 +79,11 @@ start_engine() {
 ensure_engine() {
   local mode=$1 missing
   docker_packages
-  if [ ${#missing[@]} -gt 0 ]; then install_packages "$mode" "${missing[@]}"; fi
+  if [ ${#missing[@]} -gt 0 ]; then
+    install_packages "$mode" "${missing[@]}"
+    docker_packages # a bare system knew no package by name before: Debian 13's docker-cli is found only now
+    if [ ${#missing[@]} -gt 0 ]; then install_packages install "${missing[@]}"; fi
+  fi
   if engine_answers; then return; fi
   if [[ $(docker info 2>&1) == *'permission denied'* ]]; then
     fail "this user may not use Docker: run this as root, or add the user to the group docker and log in again"

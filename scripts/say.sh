@@ -16,9 +16,10 @@ percent_of() {
   printf ' %d %%' $((100 * ${done_of_all%/*} / ${done_of_all#*/}))
 }
 
+# Ends with the script: a background job of a script does not see Ctrl-C.
 spin() {
   local words=$1 log=$2 tick=0 frames='-\|/'
-  while sleep 0.2; do
+  while sleep 0.2 && kill -0 $$ 2>/dev/null; do
     printf '\r%s %s%s %ds \033[K' "${frames:tick++%4:1}" "$words" "$(percent_of "$log")" $((tick / 5))
   done
 }

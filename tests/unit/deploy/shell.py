@@ -1,6 +1,7 @@
 """Runs pieces of the deploy scripts by bash, with fakes of the programs that they call."""
 
 import os
+import pty
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,3 +39,31 @@ def bash(
         timeout=30,
         check=False,
     )
+
+
+def at_terminal(snippet: str, cwd: Path, *, typed: str, parts: tuple[str, ...] = ("say", "settings")) -> str:
+    """Run `snippet` with a terminal at which `typed` is typed; all that stood on the screen."""
+    ours, theirs = pty.openpty()
+    sources = "\n".join(f"source {SCRIPTS}/{part}.sh" for part in parts)
+    with subprocess.Popen(
+        ["/bin/bash", "-c", f"set -euo pipefail\n{sources}\n{snippet}"],
+        cwd=cwd,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        screen = "".join(iter(lambda: _read(ours), ""))
+        process.wait(30)
+    os.close(ours)
+    return screen
+
+
+def _read(terminal: int) -> str:
+    """What stands on the terminal; empty when its last user has gone (Linux says so by EIO)."""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:
+        return ""

@@ -67,6 +67,24 @@ def test_with_leave_it_is_installed_and_nothing_is_removed(host: Path) -> None:
     assert install.endswith("docker.io docker-cli docker-compose")
 
 
+def test_the_clients_own_package_is_found_on_a_system_without_package_lists(host: Path) -> None:
+    """A bare Debian 13 knows of docker-cli only after the first update."""
+    fake(host / "bin", "apt-cache", f"[ -e {host}/apt ]")
+    fake(host / "bin", "docker-compose", "")
+    (host / "bin" / "chmod").symlink_to("/bin/chmod")
+    fake(
+        host / "bin",
+        "apt-get",
+        f"""echo "$@" >>{host}/apt
+        put() {{ printf '#!/bin/bash\n' >{host}/bin/$1; chmod +x {host}/bin/$1; }}
+        case "$*" in install*docker.io*) put dockerd ;; install*docker-cli*) put docker ;; esac""",
+    )
+    code, said = run(host, "ensure_engine install")
+    assert code == 0, said
+    installs = [line.split()[-1] for line in apt_calls(host).splitlines() if line.startswith("install")]
+    assert installs == ["docker.io", "docker-cli"]
+
+
 def test_a_release_without_the_clients_own_package_gets_docker_io_alone(host: Path) -> None:
     """On Debian 12 the client is a part of docker.io."""
     fake(host / "bin", "apt-cache", "exit 1")

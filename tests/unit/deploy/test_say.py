@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.unit.deploy.shell import bash
+from tests.unit.deploy.shell import at_terminal, bash
 
 PARTS = ("say",)
 
@@ -54,3 +54,16 @@ def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
     """A pipe full of yes is not somebody who says yes."""
     result = bash("confirm 'Install?' || echo no", tmp_path, parts=PARTS, stdin="y\n")
     assert result.stdout == "no\n"
+
+
+def test_on_a_terminal_a_step_turns_a_spinner_with_percent(tmp_path: Path) -> None:
+    """Somebody who waits sees that something goes on, how far it is, and one line at the end."""
+    screen = at_terminal("step 'Making tea' sh -c 'echo Step 1/4; sleep 0.6'", tmp_path, typed="", parts=PARTS)
+    assert "Making tea 25 %" in screen
+    assert screen.rstrip().endswith("Making tea: done (0 s)") or screen.rstrip().endswith("Making tea: done (1 s)")
+
+
+def test_the_spinner_ends_with_the_script(tmp_path: Path) -> None:
+    """A script that is killed leaves nothing turning on the terminal: its last user goes, and the read ends."""
+    screen = at_terminal("step 'Making tea' sh -c 'sleep 0.4; kill -9 $PPID'", tmp_path, typed="", parts=PARTS)
+    assert "done" not in screen

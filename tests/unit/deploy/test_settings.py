@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.deploy.shell import ROOT, bash
+from tests.unit.deploy.shell import ROOT, at_terminal, bash
 
 PARTS = ("say", "settings")
 
@@ -110,3 +110,25 @@ def test_without_a_terminal_the_orchestrator_is_not_asked_for(folder: Path) -> N
     assert result.returncode == 0
     assert "ORCHESTRATOR_HOST" in result.stdout
     assert setting(folder, "ORCHESTRATOR_HOST") == ""
+
+
+def test_at_a_terminal_the_orchestrator_is_asked_for_and_trusted(folder: Path) -> None:
+    """The orchestrator in the field sends no key: its address is let in without one."""
+    answers = at_terminal("make_settings", folder, typed="192.0.2.77\n")
+    assert "Address or name of the orchestrator" in answers
+    assert setting(folder, "ORCHESTRATOR_HOST") == "192.0.2.77"
+    assert setting(folder, "HOST_AGENT_TRUSTED_NETWORKS") == "192.0.2.77/32"
+
+
+def test_no_orchestrator_is_an_answer(folder: Path) -> None:
+    """An empty line: the agent runs alone and nobody is let in without a key."""
+    at_terminal("make_settings", folder, typed="\n")
+    assert setting(folder, "ORCHESTRATOR_HOST") == ""
+    assert setting(folder, "HOST_AGENT_TRUSTED_NETWORKS") == ""
+
+
+def test_a_name_that_does_not_resolve_is_kept_and_said(folder: Path) -> None:
+    """The orchestrator may not be there yet; who is trusted is then the operator's to say."""
+    said = at_terminal("make_settings", folder, typed="orchestrator.invalid\n")
+    assert setting(folder, "ORCHESTRATOR_HOST") == "orchestrator.invalid"
+    assert "HOST_AGENT_TRUSTED_NETWORKS" in said

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Runs the tests. The exit code is 0 only if every part passed; the first one that fails is the last one run.
+#
+#   ./run-tests.sh [--install] [PART...]
+#
+#   PART: all of these, unless some are named
+#     lint          style, types, layers, the shell scripts
+#     unit          seconds; needs no Docker
+#     contract      the wire's words; needs no Docker
+#     integration   real gunicorn, real rathole, the real engine
+#     e2e           the built image on real Docker
+#
+#   --install   install what is missing (Python, Docker, shellcheck) from the distribution's packages, and start the engine
+#   --help      this text
+#
+# RATHOLE_CLIENT_BINARY names a rathole 0.5.0 to test with; by default it is the one in the agent's image.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+source scripts/say.sh
+source scripts/install.sh
+source scripts/base-image.sh
+source scripts/build.sh
+
+readonly PARTS=(lint unit contract integration e2e)
+readonly VENV=.venv
+
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
+
+# find_python: sets PYTHON to one that the locked dependencies are made for, and that can make a venv.
+find_python() {
+  for PYTHON in python3 python3.13 python3.12 python3.11; do
+    if "$PYTHON" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      return
+    fi
+  done
+  return 1
+}
+
+make_venv() {
+  if "$VENV/bin/python" -c 'import pip' 2>/dev/null; then return; fi
+  if ! find_python; then
+    install_packages "$1" python3 python3-venv
+    find_python || fail "no Python from 3.11 to 3.13 that can make a venv (python3 -m venv) was found here"
+  fi
+  step "Making $VENV with $PYTHON" "$PYTHON" -m venv --clear "$VENV" || fail "the venv could not be made; the reason stands above"
+}
+
+# A venv's pip brings CA certificates of its own; a proxy that inspects TLS is known to the host's bundle only.
+use_host_certificates() {
+  local bundle=/etc/ssl/certs/ca-certificates.crt
+  if [ -z "${PIP_CERT:-}" ] && [ -f "$bundle" ]; then export PIP_CERT=$bundle; fi
+}
+
+ensure_venv() {
+  local locked
+  make_venv "$1"
+  locked=$(sha256sum requirements-dev.txt)
+  if [ "$(cat "$VENV/installed" 2>/dev/null)" = "$locked" ]; then return; fi
+  use_host_certificates
+  step "Installing the locked dependencies into $VENV" \
+    "$VENV/bin/python" -m pip install --quiet --require-hashes --requirement requirements-dev.txt ||
+    fail "the dependencies could not be installed; the reason stands above"
+  printf '%s\n' "$locked" >"$VENV/installed"
+}
+
+# ensure_rathole: the very binary of the image, unless another was named.
+ensure_rathole() {
+  local image container
+  if [ -n "${RATHOLE_CLIENT_BINARY:-}" ]; then return; fi
+  image=$(docker image inspect --format '{{.Id}}' "$AGENT_IMAGE")
+  if [ "$(cat build/rathole/image 2>/dev/null)" != "$image" ]; then
+    mkdir -p build/rathole
+    container=$(docker create "$AGENT_IMAGE")
+    docker cp "$container:/usr/local/bin/rathole" build/rathole/rathole
+    docker rm "$container" >/dev/null
+    printf '%s\n' "$image" >build/rathole/image
+  fi
+  export RATHOLE_CLIENT_BINARY=$PWD/build/rathole/rathole
+}
+
+prepare_docker() {
+  ensure_engine "$1"
+  ensure_commands "$1" openssl:openssl
+  build_agent_image "$1"
+  build_standin_image "$1"
+  ensure_rathole
+}
+
+lint() {
+  say "ruff" && "$VENV/bin/ruff" check . && "$VENV/bin/ruff" format --check . &&
+    say "mypy" && "$VENV/bin/mypy" &&
+    say "lint-imports" && "$VENV/bin/lint-imports" &&
+    say "shellcheck" && shellcheck ./*.sh .ci/run scripts/*.sh scripts/image/*.sh standin/*.sh
+}
+
+run_part() {
+  say "== $1"
+  if [ "$1" = lint ]; then lint; else "$VENV/bin/python" -m pytest "tests/$1"; fi ||
+    fail "the tests of part $1 failed; what is wrong stands above"
+}
+
+# among WORD LIST...
+among() {
+  local word=$1
+  shift
+  [[ " $* " == *" $word "* ]]
+}
+
+main() {
+  local mode=ask part parts=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --install) mode=install ;;
+      -h | --help) usage && return ;;
+      *)
+        among "$1" "${PARTS[@]}" || fail "unknown part or option $1; see $0 --help"
+        parts+=("$1")
+        ;;
+    esac
+    shift
+  done
+  if [ ${#parts[@]} -eq 0 ]; then parts=("${PARTS[@]}"); fi
+  ensure_venv "$mode"
+  if among lint "${parts[@]}"; then ensure_commands "$mode" shellcheck:shellcheck; fi
+  if among integration "${parts[@]}" || among e2e "${parts[@]}"; then prepare_docker "$mode"; fi
+  for part in "${parts[@]}"; do run_part "$part"; done
+}
+
+main "$@"
