@@ -26,6 +26,11 @@ from core.store import Store
 from orchestrator.heartbeat import make_heartbeat
 from orchestrator.node import NodeMeter
 from provisioning.actions import Actions
+from provisioning.admins import Admins
+from provisioning.claims import Claims
+from provisioning.crashes import Crashes
+from provisioning.credentials import Credentials
+from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
 from provisioning.games import Games
 from provisioning.hands import Hands
@@ -35,8 +40,10 @@ from provisioning.loops import Loop
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
 from provisioning.runtime import Runtime
+from provisioning.saving import Saving
 from provisioning.servers import Servers
 from provisioning.trust import TrustedNetworks
+from provisioning.watchdog import Watchdog
 from rathole.config import generate_rathole_client_config
 from rathole.manager import InstanceManager
 from rathole.supervisor import Supervisor
@@ -69,11 +76,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     actions = Actions(hands)
     reconciler = Reconciler(hands, operations, actions)
     trust = TrustedNetworks(settings.host_agent_trusted_networks, hands.engine)
-    servers = Servers(hands, operations, actions, reconciler)
+    dangling = Dangling(settings, hands.layout, hands.servers, hands.engine, clock=time.monotonic)
+    servers = Servers(hands, operations, actions, reconciler, dangling)
     meter = NodeMeter(settings.satis_data_dir)
     heartbeat = _heartbeat(settings, lambda: answers.stats(settings.node_id, meter.read(), servers.views()))
     events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
-    runtime = Runtime(store, hands, reconciler, events, trust, heartbeat)
+    runtime = Runtime(store, hands, reconciler, events, trust, dangling, heartbeat)
     app = Flask("agent", static_folder=None)
     register(app, Services(settings, servers, runtime, meter.read, trust))
     app.extensions["runtime"] = runtime
@@ -90,17 +98,24 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
     layout = Layout(settings.satis_data_dir)
     servers = ServerTable(store)
     manager = InstanceManager(settings) if settings.manager_url else None
+    engine = Engine(os.environ.get("DOCKER_HOST", DEFAULT_SOCKET))
+    games = Games(time.monotonic)
+    admins = Admins(engine, Credentials(layout))
     return Hands(
         settings=settings,
         layout=layout,
         servers=servers,
-        engine=Engine(os.environ.get("DOCKER_HOST", DEFAULT_SOCKET)),
+        engine=engine,
         compose=Compose(os.environ, ProcessTable(store, "compose")),
         supervisor=Supervisor(
             layout.tunnels, settings.rathole_client_binary, ProcessTable(store, "tunnel"), on_change=tunnel_changed
         ),
         instances=Instances(manager, settings, servers, OrphanTable(store), clock=time.monotonic),
-        games=Games(time.monotonic),
+        games=games,
+        watchdog=Watchdog(settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed),
+        crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
+        claims=Claims(admins),
+        saving=Saving(admins, games, layout, settings.save_timeout, wall=time.time),
         own_container=Engine.own_container(),
         clock=time.monotonic,
     )

@@ -14,6 +14,7 @@ from compose.client import Client, split_streams, spoken_version, start_exec, tr
 from compose.container import Container, Event, Network, container_of, event_of, network_of
 from compose.file import SERVER_LABEL
 from core.errors import ComposeFailed, DeadlinePassed, NotFound
+from core.failpoints import Failpoint, reached
 from core.proc import Completed
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
@@ -91,6 +92,12 @@ class Engine:
                 return container_of(self._client.inspect_container(name))
         except NotFound:
             return None
+
+    def namesakes(self, name: str) -> list[Container]:
+        """Return the containers whose name is `name` but for its case, which Docker's DNS does not see."""
+        with translated():
+            listed = self._client.containers(all=True, filters={"name": f"(?i)^/?{re.escape(name)}$"})
+        return [found for entry in listed if (found := self.container(entry["Id"]))]
 
     def containers(self, names: Collection[str] = ()) -> list[Container]:
         """Return all containers that carry the server label or one of `names`, running or not."""
@@ -171,6 +178,7 @@ class Engine:
                 fault = str(error.explanation)
         if fault:
             raise ComposeFailed("image_not_pulled", f"The image {reference} cannot be pulled: {fault}.")
+        reached(Failpoint.IMAGE_PULLED)
 
     def stop(self, name: str, grace: float) -> None:
         """Stop a container, with `grace` seconds between its stop signal and the kill; a stopped one is fine."""

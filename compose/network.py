@@ -65,3 +65,4 @@ def ensure_member(engine: Engine, network: Network, container_id: str, alias: st
     """
     if container_id not in network.members:
         engine.connect(network.id, container_id, [alias])
+        reached(Failpoint.NETWORK_JOINED)

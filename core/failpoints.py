@@ -32,12 +32,17 @@ class Failpoint(StrEnum):
     COMPOSE_FILE_WRITTEN = "compose_file_written"
     CLIENT_CONFIG_WRITTEN = "client_config_written"
     DIGEST_WRITTEN = "digest_written"
+    CREDENTIALS_WRITTEN = "credentials_written"
+    CREDENTIALS_REMOVED = "credentials_removed"
     INSTANCE_MADE = "instance_made"
     CONFIG_FETCHED = "config_fetched"
     INSTANCE_REMOVED = "instance_removed"
     COMPOSE_SPAWNED = "compose_spawned"
     COMPOSE_UP = "compose_up"
     COMPOSE_STOPPED = "compose_stopped"
+    GAME_CLAIMED = "game_claimed"
+    GAME_LOCKED = "game_locked"
+    SAVE_DONE = "save_done"
     CONTAINER_KILLED = "container_killed"
     CONTAINER_REMOVED = "container_removed"
     TUNNEL_SPAWNED = "tunnel_spawned"
@@ -48,6 +53,7 @@ class Failpoint(StrEnum):
 
     # Effects of which a host sees one, whatever the number of its servers.
     NETWORK_MADE = "network_made"
+    NETWORK_JOINED = "network_joined"
     IMAGE_PULLED = "image_pulled"
 
 

@@ -1,14 +1,15 @@
 """The table of operations: what was asked for, how far it is, how it ended."""
 
+import json
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from core.clock import utc_now
 from core.errors import AgentError
 from core.failpoints import Failpoint
-from core.models import OperationKind, OperationStatus
+from core.models import OperationKind, OperationStatus, Saved, SaveOutcome
 from core.store import Store
 
 _OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
@@ -23,7 +24,9 @@ class Operation:
         server_id: whose it is.
         kind: what is being done.
         status: how far it is.
+        force: the game is ended even where it cannot be saved.
         step: what it is at, None before the first.
+        save: what came of saving the game, None where nothing was to be saved, or not yet.
         started_at: when it was asked for, ISO 8601.
         ended_at: when it ended, None while it runs.
         error_code: why it failed.
@@ -34,7 +37,9 @@ class Operation:
     server_id: str
     kind: OperationKind
     status: OperationStatus
+    force: bool
     step: str | None
+    save: SaveOutcome | None
     started_at: str
     ended_at: str | None
     error_code: str | None
@@ -52,13 +57,14 @@ class OperationTable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def begin(self, server_id: str, kind: OperationKind) -> Operation:
+    def begin(self, server_id: str, kind: OperationKind, *, force: bool = False) -> Operation:
         """Write a new operation down, before anything of it is done."""
         operation_id = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
         self._store.change(
             Failpoint.OPERATION_BEGUN,
-            "INSERT INTO operations (operation_id, server_id, kind, status, started_at) VALUES (?, ?, ?, ?, ?)",
-            (operation_id, server_id, kind, OperationStatus.PENDING, utc_now()),
+            "INSERT INTO operations (operation_id, server_id, kind, status, force, started_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (operation_id, server_id, kind, OperationStatus.PENDING, force, utc_now()),
         )
         return self.get(operation_id)
 
@@ -92,6 +98,20 @@ class OperationTable:
             (OperationStatus.RUNNING, step, operation_id),
         )
 
+    def insist(self, operation_id: str) -> None:
+        """Write down that the game is to be ended even where it cannot be saved."""
+        self._store.change(
+            Failpoint.OPERATION_BEGUN, "UPDATE operations SET force = 1 WHERE operation_id = ?", (operation_id,)
+        )
+
+    def saved(self, operation_id: str, outcome: SaveOutcome) -> None:
+        """Write down what came of saving the game."""
+        self._store.change(
+            Failpoint.STEP_MARKED,
+            "UPDATE operations SET save = ? WHERE operation_id = ?",
+            (json.dumps(asdict(outcome)), operation_id),
+        )
+
     def succeed(self, operation_id: str) -> None:
         """Write down that it is done."""
         self._end(operation_id, OperationStatus.SUCCEEDED, None)
@@ -117,4 +137,13 @@ def _operation(row: sqlite3.Row) -> Operation:
     values = dict(row)
     values["kind"] = OperationKind(values["kind"])
     values["status"] = OperationStatus(values["status"])
+    values["force"] = bool(values["force"])
+    values["save"] = _save_outcome(values["save"])
     return Operation(**values)
+
+
+def _save_outcome(text: str | None) -> SaveOutcome | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return SaveOutcome(**values | {"saved": Saved(values["saved"])})

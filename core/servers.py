@@ -122,9 +122,9 @@ class ServerTable:
         row = self._store.row("SELECT COUNT(*) AS count FROM servers")
         return int(row["count"]) if row else 0
 
-    def update(self, server_id: str, **values: str | int | bool | None) -> None:
-        """Set columns of one server; the names are those of the table."""
-        self._set(server_id, values)
+    def update(self, server_id: str, **values: str | int | bool | None) -> bool:
+        """Set columns of one server, the names being those of the table; tell whether one had another value."""
+        return self._set(server_id, values)
 
     def set_public(self, server_id: str, ports: Ports | None, host: str | None) -> None:
         """Keep what the manager named for players."""
@@ -137,13 +137,15 @@ class ServerTable:
             },
         )
 
-    def _set(self, server_id: str, values: Mapping[str, str | int | bool | None]) -> None:
+    def _set(self, server_id: str, values: Mapping[str, str | int | bool | None]) -> bool:
         columns = ", ".join(f"{name} = ?" for name in values)
-        self._store.change(
+        differs = " OR ".join(f"{name} IS NOT ?" for name in values)
+        touched = self._store.change(
             Failpoint.SERVER_WRITTEN,
-            f"UPDATE servers SET {columns} WHERE server_id = ?",  # noqa: S608 - the names are ours, not a caller's
-            (*values.values(), server_id),
+            f"UPDATE servers SET {columns} WHERE server_id = ? AND ({differs})",  # noqa: S608 - the names are ours
+            (*values.values(), server_id, *values.values()),
         )
+        return touched > 0
 
     def remove(self, server_id: str) -> None:
         """Forget a server and free its ports."""

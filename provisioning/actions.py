@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
-from compose.network import NETWORK, ensure_network
+from compose.network import NETWORK, ensure_member, ensure_network
 from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
 from provisioning.hands import Hands
 from provisioning.observe import Look, compose_text
 from provisioning.plan import Action
+from provisioning.watchdog import Verdict
 
 _LONGEST_STOP_NS = 10 * 60 * 10**9
 # Docker may tell of a stop a moment after the call that asked for it returned.
@@ -32,12 +33,14 @@ class Actions:
         self._stops: dict[str, tuple[int, int]] = {}
         self._table: dict[Action, Callable[[Server, Look], None]] = {
             Action.ENSURE_NETWORK: self._ensure_network,
+            Action.JOIN_NETWORK: self._join_network,
             Action.PULL_IMAGE: self._pull_image,
             Action.WRITE_COMPOSE_FILE: self._write_compose_file,
             Action.UP: self._up,
             Action.RECREATE: self._recreate,
             Action.STOP_CONTAINER: self._stop_container,
             Action.REMOVE_CONTAINER: self._remove_container,
+            Action.CLAIM: self._claim,
             Action.WRITE_CLIENT_CONFIG: self._write_client_config,
             Action.RUN_TUNNEL: self._run_tunnel,
             Action.BOUNCE_TUNNEL: self._bounce_tunnel,
@@ -54,6 +57,8 @@ class Actions:
         """
         if action is Action.ASK_MANAGER:
             self._hands.instances.ask(server, user_token)
+        elif action is Action.REMAKE_INSTANCE:
+            self._hands.instances.remake(server, user_token)
         elif action is Action.RELEASE_INSTANCE:
             self._release_instance(server, user_token)
         else:
@@ -62,9 +67,15 @@ class Actions:
     def _ensure_network(self, _server: Server, _look: Look) -> None:
         ensure_network(self._hands.engine, NETWORK)
 
+    def _join_network(self, server: Server, look: Look) -> None:
+        if look.container:
+            network = ensure_network(self._hands.engine, NETWORK)
+            ensure_member(self._hands.engine, network, look.container.id, server.server_id)
+            # Who sent a packet meanwhile is stuck, whatever the address is now.
+            self._hands.servers.update(server.server_id, bounced_for=None)
+
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)
-        reached(Failpoint.IMAGE_PULLED)
 
     def _write_compose_file(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
@@ -115,6 +126,10 @@ class Actions:
             self._hands.engine.remove(server.server_id)
             reached(Failpoint.CONTAINER_REMOVED)
 
+    def _claim(self, server: Server, look: Look) -> None:
+        if look.container:
+            self._hands.claims.claim(server, look.container, look.container.ports or self._hands.ports(server))
+
     def _write_client_config(self, server: Server, look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.tunnel(server.server_id))
@@ -134,18 +149,20 @@ class Actions:
         self._mark_bounced(server, look)
 
     def _mark_bounced(self, server: Server, look: Look) -> None:
-        if look.container:
-            self._hands.servers.update(server.server_id, bounced_for=look.container.started_at)
+        if look.seen.path is Verdict.BOUNCE:
+            self._hands.watchdog.bounced(server.server_id)
+        if look.seen.container:
+            self._hands.servers.update(server.server_id, bounced_for=look.seen.container.run)
 
     def _stop_tunnel(self, server: Server, _look: Look) -> None:
         self._hands.supervisor.stop(server.server_id)
 
     def _release_instance(self, server: Server, user_token: str | None) -> None:
+        self._discard_tunnel(server)  # first: once the row says that there is no instance, nobody looks for its files
         with self._hands.servers.transaction(Failpoint.INSTANCE_RELEASED):
             self._hands.instances.release(server.server_id, user_token)
             self._hands.servers.set_public(server.server_id, None, None)
             self._hands.servers.update(server.server_id, client_config=None)
-        self._discard_tunnel(server)
 
     def _discard_tunnel(self, server: Server) -> None:
         layout = self._hands.layout
@@ -170,4 +187,7 @@ class Actions:
 
     def _forget(self, server: Server, _look: Look) -> None:
         self._hands.games.forget(server.server_id)
+        self._hands.claims.forget(server.server_id)
+        self._hands.saving.forget(server.server_id)
+        self._hands.watchdog.forget(server.server_id)
         self._hands.supervisor.forget(server.server_id)

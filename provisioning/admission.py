@@ -47,12 +47,14 @@ class Admission:
 
     def _refuse_foreign(self, server_id: str) -> None:
         """A server named like somebody's container would catch the calls that are meant for that one."""
-        container = self._hands.engine.container(server_id)
-        if container and SERVER_LABEL not in container.labels and self._table.get(server_id) is None:
-            raise InvalidRequest(
-                "invalid_server_id",
-                f"There is a container {container.name} on this host that is not a game server; choose another id.",
-            )
+        if self._table.get(server_id) is not None:
+            return
+        for container in self._hands.engine.namesakes(server_id):
+            if SERVER_LABEL not in container.labels:
+                raise InvalidRequest(
+                    "invalid_server_id",
+                    f"There is a container {container.name} on this host that is not a game server; choose another id.",
+                )
 
     def _try(self, spec: ServerSpec) -> Operation | None:
         there = self._table.get(spec.server_id)

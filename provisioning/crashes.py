@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from compose.container import Container
 from core.clock import utc_now
 from core.errors import AgentError
 from core.log import get_logger
 from core.servers import Server, ServerTable
 from core.settings import Settings
 from provisioning.budget import Budget, Deaths, Run, observe
-from provisioning.observe import Look
 
 log = get_logger("crashes")
 
@@ -71,12 +71,18 @@ class Crashes:
         self._logs = logs
         self._wall = wall
 
-    def follow(self, server: Server, look: Look) -> Server:
-        """Take in one look at a server that shall run; return it as it is wanted from now on."""
-        if look.container is None or not server.container_wanted or server.crashed or server.deleting:
+    def follow(self, server: Server, container: Container | None, *, ready: bool) -> Server:
+        """Take in one look at a server; return it as it is wanted from now on.
+
+        Args:
+            server: as it is wanted now.
+            container: as just seen.
+            ready: players can join now.
+        """
+        if container is None or not server.container_wanted or server.crashed or server.deleting:
             return server
-        container, now = look.container, self._wall()
-        run = Run(container.id, container.started_at, container.restart_count, look.game.ready, container.oom_killed)
+        now = self._wall()
+        run = Run(container.id, container.started_at, container.restart_count, ready, container.oom_killed)
         before = Deaths.from_json(server.deaths)
         deaths = observe(before, run, self._budget, now)
         if self._budget.is_spent(deaths.counted, now):

@@ -13,6 +13,7 @@ from core.models import Ports
 from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import Settings
+from provisioning.budget import Budget
 from rathole.answer import Instance
 from rathole.config import RemoteHost, own_client_config, parse_client_config, render_client_config
 from rathole.manager import InstanceManager
@@ -24,6 +25,8 @@ _PATIENCE = 60.0
 # Where the manager or the VPS refuses us, only a change over there helps.
 _REFUSED_DELAY = 60.0
 _ORPHAN_INTERVAL = 30.0
+# An instance that is made anew can come with other ports, which its players then have to type.
+_REMAKES = Budget(times=3, window=600.0)
 
 
 @dataclass
@@ -33,6 +36,7 @@ class _Attempts:
     backoff: Backoff = field(default_factory=Backoff)
     next_at: float = 0.0
     fault: AgentError | None = None
+    remakes: tuple[float, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -104,6 +108,25 @@ class Instances:
                 attempts.fault, attempts.next_at = None, self._clock() + _REFUSED_DELAY
                 attempts.backoff.reset()
 
+    def may_remake(self, server_id: str) -> bool:
+        """Whether the instance was not made anew too often lately: 3 times in 10 minutes."""
+        return not _REMAKES.is_spent(self._of(server_id).remakes, self._clock())
+
+    def remake(self, server: Server, user_token: str | None) -> None:
+        """Have the manager make the server's instance anew; a failure is remembered, not raised.
+
+        A rathole server of the manager's that died stays listed as running, and its client is refused.
+        """
+        attempts = self._of(server.server_id)
+        with attempts.lock:
+            try:
+                self._known_manager().delete(server.server_id, user_token)
+            except AgentError as error:
+                self._failed(server.server_id, attempts, error)
+                return
+            attempts.remakes = (*_REMAKES.recent(attempts.remakes, self._clock()), self._clock())
+        self.ask(server, user_token)
+
     def _failed(self, server_id: str, attempts: _Attempts, error: AgentError) -> None:
         if attempts.fault is None or attempts.fault.code != error.code:
             log.warning(error.message, server=server_id, code=error.code)
@@ -132,6 +155,7 @@ class Instances:
         """An instance left over from an earlier server of this id has that one's ports."""
         if self._orphans.has(server_id):
             manager.delete(server_id, user_token)
+            reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
 
     def _create(self, manager: InstanceManager, server: Server, user_token: str | None) -> Instance:
@@ -140,6 +164,7 @@ class Instances:
         if instance.running is False:
             log.warning("The manager lists a dead instance; it is made anew.", server=server.server_id)
             manager.delete(server.server_id, user_token)
+            reached(Failpoint.INSTANCE_REMOVED)
             instance = self._patiently(manager, server, user_token)
         return instance
 
@@ -164,15 +189,21 @@ class Instances:
         """Return the client.toml to run: the manager's, checked, or our own where it has none."""
         host = self._settings.rathole_instance_manager_host
         if text is not None:
-            return self.check(server, ports, text)
+            return self.check(server, ports, text, _public(instance))
         if instance.rathole_port is None:
             raise ManagerFailed("manager_failed", "The manager gave neither a client config nor a rathole port.")
         token = self._settings.rathole_token.get_secret_value()
         host = self._settings.rathole_remote_host or host
         return render_client_config(own_client_config(server.server_id, ports, host, instance.rathole_port, token))
 
-    def check(self, server: Server, ports: Ports, text: str) -> str:
+    def check(self, server: Server, ports: Ports, text: str, granted: Ports | None) -> str:
         """Return a client.toml from outside, checked and pointed at this server.
+
+        Args:
+            server: whose it shall be.
+            ports: those that the game has.
+            text: the file, which may speak of these, of the requested or of the granted ones.
+            granted: the public ports that the manager named, if it did.
 
         Raises:
             InvalidRequest: it is not one that this server may have.
@@ -187,7 +218,13 @@ class Instances:
                 named=host,
             ),
         )
-        config = parse_client_config(text, server_id=server.server_id, ports=ports, remote_host=remote)
+        config = parse_client_config(
+            text,
+            server_id=server.server_id,
+            ports=ports,
+            synonyms=[server.spec.ports, granted or ports],
+            remote_host=remote,
+        )
         return render_client_config(config)
 
     def release(self, server_id: str, user_token: str | None) -> None:
@@ -217,6 +254,7 @@ class Instances:
             except ManagerFailed as error:
                 log.warning("The manager keeps an instance that is to go.", server=server_id, why=error.message)
                 return
+            reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
 
 

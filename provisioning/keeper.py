@@ -14,8 +14,9 @@ from core.servers import Server
 from provisioning.actions import Actions
 from provisioning.hands import Hands
 from provisioning.loops import Loop
+from provisioning.mending import Mending
 from provisioning.observe import Look, look
-from provisioning.operations import Operations
+from provisioning.operations import SAVE_FAILED, Operations
 from provisioning.plan import Action, plan
 
 log = get_logger("keeper")
@@ -27,6 +28,7 @@ _SHORTEST_WAIT = 0.1
 _MAX_ROUNDS = 40
 # What Docker gives as the start of a container that was never started.
 _NEVER = "0001-"
+_REFUSABLE = frozenset({OperationKind.STOP, OperationKind.RESTART})
 
 
 class Keeper:
@@ -55,6 +57,7 @@ class Keeper:
         self._not_before = 0.0
         self._taken_up = False
         self._cause: AgentError | None = None
+        self._mending = Mending()
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
     def wake(self, *, urgent: bool = False) -> None:
@@ -88,12 +91,18 @@ class Keeper:
         self.last_look = look(self._hands, server)
         if server.stopped_externally and self.last_look.seen.is_alive:
             server = self._started_again(server)
-        actions = plan(server, self._hands.ports(server), self.last_look.seen)
+        server = self._hands.crashes.follow(server, self.last_look.container, ready=self.last_look.game.ready)
+        seen = self.last_look.seen
+        if operation and operation.kind is OperationKind.KILL:
+            seen = replace(seen, save_due=False)
+        actions = plan(server, self._hands.ports(server), seen)
         if self._is_settled(actions) and operation:
             self._settled(server, operation)
+            operation = None
         if not actions:
             self._backoff.reset()
             self._cause = None
+            self._mending.all_well()
             return True
         if self._hands.clock() < self._not_before and not operation:
             return True
@@ -107,9 +116,10 @@ class Keeper:
         return replace(server, stopped_externally=False)
 
     def _is_settled(self, actions: set[Action]) -> bool:
-        """A manager that failed is asked again behind the caller's back: a game without tunnel is still a game."""
+        """A game is claimed, and a manager that failed asked again, behind the caller's back: it is a game by now."""
         failed = self.last_look is not None and self.last_look.seen.manager_failed
-        return not actions or (failed and actions == {Action.ASK_MANAGER})
+        behind = {Action.CLAIM, Action.ASK_MANAGER} if failed else {Action.CLAIM}
+        return actions <= behind
 
     def _settled(self, server: Server, operation: Operation) -> None:
         self._end(operation)
@@ -118,13 +128,15 @@ class Keeper:
 
     def _act(self, server: Server, operation: Operation | None, actions: set[Action]) -> None:
         """Do the actions side by side; the first error counts once all have ended."""
-        names = "+".join(sorted(actions))
         if operation:
-            self._operations.at_step(operation, names)
-        else:
-            log.info("Mending what is not as it should be.", server=self.server_id, step=names)
+            self._operations.at_step(operation, "+".join(sorted(actions)))
+        elif self.last_look:
+            self._mending.say(actions, server, self._hands.ports(server), self.last_look.seen)
         if actions == {Action.FORGET}:
             self._forget(server, operation)
+            return
+        if actions == {Action.SAVE_GAME}:
+            self._save(server, operation)
             return
         with ThreadPoolExecutor(max_workers=len(actions)) as pool:
             tasks = [pool.submit(self._do, action, server) for action in sorted(actions)]
@@ -134,6 +146,12 @@ class Keeper:
     def _do(self, action: Action, server: Server) -> None:
         if self.last_look:
             self._actions.do(action, server, self.last_look, self.user_token)
+
+    def _save(self, server: Server, operation: Operation | None) -> None:
+        container = self.last_look.container if self.last_look else None
+        if container:
+            ports = container.ports or self._hands.ports(server)
+            self._hands.saving.before_end(server, container, ports, operation, self._operations)
 
     def _forget(self, server: Server, operation: Operation | None) -> None:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
@@ -166,6 +184,8 @@ class Keeper:
     def _failed(self, operation: Operation | None, error: AgentError) -> float:
         if self._cause is None or error.code != self._cause.code:
             log.warning(error.message, server=self.server_id, code=error.code)
+        if operation and error.code == SAVE_FAILED and operation.kind in _REFUSABLE:
+            return self._refused(operation, error)
         self._cause = error
         delay = self._backoff.next_delay()
         self._not_before = self._hands.clock() + delay
@@ -173,6 +193,13 @@ class Keeper:
             return delay
         self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
         return self._operation_failed(operation, error, delay)
+
+    def _refused(self, operation: Operation, error: AgentError) -> float:
+        """The game could not be saved and goes on, as if nobody had asked for its end."""
+        go_on = {"container_wanted": True, "restart_from": None}
+        self.user_token = None
+        self._operations.end(operation, error, lambda: self._hands.servers.update(self.server_id, **go_on))
+        return 0.0
 
     def _operation_failed(self, operation: Operation, error: AgentError, delay: float) -> float:
         if operation.kind is OperationKind.DELETE:
@@ -195,7 +222,7 @@ class Keeper:
         waits = [_PASS_INTERVAL]
         if self._not_before > now:
             waits.append(self._not_before - now)
-        if last and last.seen.is_alive and not last.game.ready:
+        if last and last.seen.is_alive and not (last.game.ready and last.game.settled):
             waits.append(_STARTING_INTERVAL)
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))

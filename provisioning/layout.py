@@ -34,6 +34,15 @@ class Layout:
         """Where folders go before they are removed, so that a crash leaves no half of one in its place."""
         return self.root / ".trash"
 
+    def credentials(self, server_id: str) -> Path:
+        """The admin password of one game, where the agent set it."""
+        return self.root / "credentials" / f"{server_id}.json"
+
+    @property
+    def servers(self) -> Path:
+        """The folder of all game servers."""
+        return self.root / "satisfactory"
+
     def tunnel(self, server_id: str) -> Path:
         """Folder of one tunnel: client.toml and client.log."""
         return self.tunnels / server_id
@@ -44,7 +53,7 @@ class Layout:
 
     def server(self, server_id: str) -> Path:
         """Folder of one game server."""
-        return self.root / "satisfactory" / server_id
+        return self.servers / server_id
 
     def compose_file(self, server_id: str) -> Path:
         """The compose file of one game server."""

@@ -29,6 +29,8 @@ class Action(StrEnum):
     RECREATE = "recreate"
     STOP_CONTAINER = "stop_container"
     REMOVE_CONTAINER = "remove_container"
+    CLAIM = "claim"
+    SAVE_GAME = "save_game"
     WRITE_CLIENT_CONFIG = "write_client_config"
     RUN_TUNNEL = "run_tunnel"
     BOUNCE_TUNNEL = "bounce_tunnel"
@@ -89,6 +91,9 @@ class Observed:
         address_settled: it has answered at the same address for a while.
         path: whether it also answers through its tunnel.
         files_present: folders of it are on disk.
+        game_ready: it answers and does not load, so its API is up.
+        claim_due: it came with a password, and may still belong to whoever reaches it first.
+        save_due: it may hold what is not on disk, and dies unsaved.
     """
 
     container: ContainerSeen | None
@@ -106,6 +111,9 @@ class Observed:
     address_settled: bool
     path: Verdict
     files_present: bool
+    game_ready: bool = False
+    claim_due: bool = False
+    save_due: bool = False
 
     @property
     def is_alive(self) -> bool:
@@ -124,6 +132,8 @@ def plan(server: Server, ports: Ports, seen: Observed) -> set[Action]:
     if server.deleting:
         return _removal(seen)
     stays = seen.is_alive and _is_wanted(server) and not _must_stop_first(server, ports, seen)
+    if seen.save_due and not stays and not server.crashed:
+        return {Action.SAVE_GAME}  # with its tunnel up: a game that cannot be saved goes on as it is
     return _container(server, seen, stays=stays) | _tunnel(server, seen, game_stays=stays)
 
 
@@ -161,6 +171,8 @@ def _container(server: Server, seen: Observed, *, stays: bool) -> set[Action]:
 def _around_running(seen: Observed) -> set[Action]:
     """What can be mended without its players' noticing."""
     actions = set() if seen.compose_file_right else {Action.WRITE_COMPOSE_FILE}
+    if seen.claim_due and seen.game_ready:
+        actions.add(Action.CLAIM)
     if not seen.network_present:
         actions.add(Action.ENSURE_NETWORK)
     elif seen.container and not seen.container.on_network:
@@ -211,7 +223,7 @@ def _client(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
     if not game_stays or not seen.can_tunnel or seen.container is None:
         return set()
     if not seen.tunnel_runs:
-        return {Action.RUN_TUNNEL}
+        return set() if seen.claim_due else {Action.RUN_TUNNEL}
     follows = not seen.game_answers or server.bounced_for == seen.container.run
     if follows:
         return {Action.BOUNCE_TUNNEL} if seen.path is Verdict.BOUNCE else set()

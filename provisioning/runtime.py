@@ -8,6 +8,7 @@ from core.errors import StoreFailed
 from core.files import make_private_directory, remove_tree
 from core.log import get_logger
 from core.store import Store
+from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
 from provisioning.hands import Hands
 from provisioning.loops import Loop, LoopHealth
@@ -30,6 +31,7 @@ class Runtime:
         reconciler: keeps the servers.
         events: follows Docker.
         trust: looks at Docker's networks again and again.
+        dangling: looks for what belongs to no server.
         heartbeat: tells the orchestrator of us; None where there is none.
     """
 
@@ -40,6 +42,7 @@ class Runtime:
         reconciler: Reconciler,
         events: DockerEvents,
         trust: TrustedNetworks,
+        dangling: Dangling,
         heartbeat: Loop | None,
     ) -> None:
         self._store = store
@@ -54,6 +57,8 @@ class Runtime:
             Loop("network", self._tend_network),
             Loop("orphans", hands.instances.step, hands.instances.released),
             Loop("keepers", self._tend_keepers),
+            Loop("watchdog", hands.watchdog.step),
+            Loop("dangling", dangling.step),
         ]
         self._loops = watched + ([heartbeat] if heartbeat else [])
 
@@ -98,6 +103,8 @@ class Runtime:
             self._reconciler.start()
             self._empty_trash()
             self._taken_up = True
+        elif self._hands.own_container:
+            self._hands.supervisor.end_strays()
         return self._reconciler.drop_gone()
 
     def _tend_tunnels(self) -> float:

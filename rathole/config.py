@@ -9,7 +9,7 @@ import binascii
 import ipaddress
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -155,18 +155,30 @@ class RemoteHost:
         return not (address.is_loopback or address.is_unspecified)
 
 
-def parse_client_config(text: str, *, server_id: str, ports: Ports, remote_host: RemoteHost) -> ClientConfig:
+def parse_client_config(
+    text: str, *, server_id: str, ports: Ports, synonyms: Sequence[Ports] = (), remote_host: RemoteHost
+) -> ClientConfig:
     """Check a client.toml that came from another machine and point it at this server.
 
     Names, types, tokens and times are kept. Each `local_addr` becomes `<server_id>:<port>`; one that
     names another server, another port or another machine is refused, since the VPS could reach it.
 
+    Args:
+        text: the file.
+        server_id: whose it shall be.
+        ports: those that the game has.
+        synonyms: other numbers that the file may call them by: a manager that grants other public ports than
+            were asked for goes on writing the ones asked for.
+        remote_host: at which host the rathole server is reached.
+
     Raises:
         ConfigRefused: the text is no client.toml that this server may have.
     """
     config = _read(text)
+    named = {name: _own_port(name, service.local_addr, server_id) for name, service in config.services.items()}
+    numbers = _numbers(named, server_id, (ports, *synonyms))
     services = {
-        name: service.model_copy(update={"local_addr": _own_address(name, service.local_addr, server_id, ports)})
+        name: service.model_copy(update={"local_addr": join_address(server_id, numbers[named[name]])})
         for name, service in config.services.items()
     }
     host, port = _split_address("remote_addr", config.remote_addr)
@@ -230,18 +242,27 @@ def _checked(table: dict[str, Any]) -> ClientConfig:
         ) from None
 
 
-def _own_address(name: str, address: str, server_id: str, ports: Ports) -> str:
-    """Return this server's address with the port of `address`, or refuse."""
+def _own_port(name: str, address: str, server_id: str) -> int:
+    """Return the port of an address that means this server, or refuse."""
     host, port = _split_address(f"services.{name}.local_addr", address)
     if not _may_mean(server_id, host):
         raise ConfigRefused(
             f"the service {name} leads to {_quoted(address)}; it must lead to {server_id}.", service=name
         )
-    if port not in (ports.game, ports.beacon):
-        raise ConfigRefused(
-            f"the service {name} leads to port {port}; {server_id} has {ports.game} and {ports.beacon}.", service=name
-        )
-    return join_address(server_id, port)
+    return port
+
+
+def _numbers(named: Mapping[str, int], server_id: str, pairs: Sequence[Ports]) -> dict[int, int]:
+    """Return which port of the game each number in the file means; the first of `pairs` is what the game has."""
+    own = pairs[0]
+    for pair in pairs:
+        # As a whole: a number can be the game's in one pair and the messages' in another.
+        if set(named.values()) <= {pair.game, pair.beacon}:
+            return {pair.game: own.game, pair.beacon: own.beacon}
+    name, port = next(item for item in named.items() if item[1] not in (own.game, own.beacon))
+    raise ConfigRefused(
+        f"the service {name} leads to port {port}; {server_id} has {own.game} and {own.beacon}.", service=name
+    )
 
 
 def _may_mean(server_id: str, host: str) -> bool:

@@ -103,6 +103,8 @@ class FakeManager:
         first, self._next_port = self._next_port, self._next_port + 2
         self.instances[server_id] = {
             "server_id": server_id,
+            "game_port": body["game_port"],
+            "query_port": body["query_port"],
             "rathole_port": first - 20000,
             "tunnel_game_tcp_port": first,
             "tunnel_game_udp_port": first,
@@ -131,12 +133,13 @@ class FakeManager:
 
 
 def _config(instance: dict[str, Any], request: Seen) -> str:
+    """Return the file, whose addresses hold the ports asked for, not the public ones."""
     return CONFIG.format(
         rathole_port=instance["rathole_port"],
         id=instance["server_id"],
         host=request.query.get("host_ip", "127.0.0.1"),
-        game=instance["tunnel_game_udp_port"],
-        query=instance["tunnel_query_port"],
+        game=instance["game_port"],
+        query=instance["query_port"],
     )
 
 

@@ -101,6 +101,14 @@ def test_containers_are_found_by_label_and_by_name(engine: Engine, sdk: docker.D
     assert f"{name}_other" not in found
 
 
+def test_namesakes_differ_in_case_at_most(engine: Engine, sdk: docker.DockerClient, name: str) -> None:
+    """Docker takes both names, and its DNS gives each of them the other's callers."""
+    run(sdk, name)
+    run(sdk, f"{name}_more")
+    assert [found.name for found in engine.namesakes(name.upper())] == [name]
+    assert engine.namesakes(f"{name}_other") == []
+
+
 def test_stop_is_done_once_and_for_all(engine: Engine, sdk: docker.DockerClient, name: str) -> None:
     """A second stop is fine; Docker does not restart what was stopped."""
     run(sdk, name, restart_policy={"Name": "unless-stopped"})

@@ -72,6 +72,36 @@ def test_the_deployed_managers_file_is_kept_but_for_its_addresses() -> None:
 
 
 @pytest.mark.parametrize(
+    ("requested", "spoken"),
+    [
+        (Ports(30012, 30013), Ports(30012, 30013)),
+        (Ports(30012, 30013), PORTS),
+        (Ports(40001, 40002), Ports(40001, 40002)),
+    ],
+    ids=["as requested", "as granted", "requested numbers that were granted for something else"],
+)
+def test_a_file_may_speak_of_the_requested_ports(requested: Ports, spoken: Ports) -> None:
+    """The deployed manager grants other ports than were asked for, and writes the ones asked for all the same."""
+    text = CONFIG.format(rathole_port=20004, id=ID, host=ID, game=spoken.game, query=spoken.beacon)
+
+    config = parse_client_config(text, server_id=ID, ports=PORTS, synonyms=[requested], remote_host=remote())
+
+    assert {name: service.local_addr for name, service in config.services.items()} == {
+        f"{ID}_game_tcp": f"{ID}:40000",
+        f"{ID}_game_udp": f"{ID}:40000",
+        f"{ID}_query": f"{ID}:40001",
+    }
+
+
+def test_a_file_that_mixes_requested_and_granted_ports_is_refused() -> None:
+    """Nobody knows what it means, and a wrong guess is a tunnel to the wrong port."""
+    text = CONFIG.format(rathole_port=20004, id=ID, host=ID, game=40000, query=30013)
+
+    with pytest.raises(ConfigRefused, match="30013"):
+        parse_client_config(text, server_id=ID, ports=PORTS, synonyms=[Ports(30012, 30013)], remote_host=remote())
+
+
+@pytest.mark.parametrize(
     "host", [ID, ID.lower(), ID.upper(), "127.0.0.1", "0.0.0.0", "[::1]", "localhost", "172.18.0.7", "192.168.1.5"]
 )
 def test_an_address_that_means_the_server_is_rewritten(host: str) -> None:

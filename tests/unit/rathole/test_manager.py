@@ -86,7 +86,7 @@ def test_get_config_and_delete_of_what_is_there_and_what_is_not(fake: FakeManage
     created = client.create(ID, PORTS)
 
     assert client.get(ID) == created
-    assert f'local_addr = "{ID}:40000"' in (client.client_config(ID) or "")
+    assert f'local_addr = "{ID}:{PORTS.game}"' in (client.client_config(ID) or "")
     assert fake.seen[-1].query["host_ip"] == ID
     client.delete(ID)
     assert client.get(ID) is None
