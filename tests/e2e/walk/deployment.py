@@ -21,6 +21,7 @@ API_PORT, MANAGER_PORT, FIRST_PORT, LAST_PORT = 18202, 32299, 32200, 32259
 IMAGE, GAME_IMAGE = "satis-host-agent:latest", "satis-standin:latest"
 NETWORK = "satis_network"
 _TIMEOUT = 60
+_MANAGER = f"http://127.0.0.1:{MANAGER_PORT}"
 
 
 def run(*argv: str, check: bool = True) -> str:
@@ -74,6 +75,7 @@ class Deployment:
             "RATHOLE_TOKEN": self._token,
             "RATHOLE_PUBLIC_HOST": "127.0.0.1",
             "ORCHESTRATOR_HOST": "",
+            "PATH": "/control/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": "/control:/app",
             # The tree is mounted, so its bytecode is made at the first start, not in the image.
             "PYTHONDONTWRITEBYTECODE": "",
@@ -124,12 +126,14 @@ class Deployment:
         """Whether the API answers."""
         return self.call("GET", "/healthz").status_code == 200
 
-    def instances(self, server_id: str) -> int:
-        """Return how many instances the manager has; all of them are this server's."""
-        url = f"http://127.0.0.1:{MANAGER_PORT}"
-        found = requests.get(f"{url}/api/instances/{server_id}", headers={"X-API-Token": self._token}, timeout=_TIMEOUT)
-        count: int = requests.get(f"{url}/health", timeout=_TIMEOUT).json()["active_instances"]
-        assert count == 0 or found.status_code == 200, "the manager has an instance of another server"
+    def instance_status(self, server_id: str) -> int:
+        """Return the HTTP status with which the manager answers for a server's instance."""
+        headers = {"X-API-Token": self._token}
+        return requests.get(f"{_MANAGER}/api/instances/{server_id}", headers=headers, timeout=_TIMEOUT).status_code
+
+    def instances(self) -> int:
+        """Return how many instances the manager has."""
+        count: int = requests.get(f"{_MANAGER}/health", timeout=_TIMEOUT).json()["active_instances"]
         return count
 
     def snapshot(self) -> dict[str, Any]:
@@ -141,6 +145,15 @@ class Deployment:
         """Return what the agent says of a server."""
         answer: dict[str, Any] = self.call("GET", f"/api/containers/{server_id}/status").json()
         return answer
+
+    def slow_compose(self, server_id: str, seconds: float) -> None:
+        """Have `docker compose` take longer for one server."""
+        program = CONTROL / "bin" / "docker"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(
+            f'#!/bin/sh\ncase "$*" in *{server_id}*) sleep {seconds};; esac\nexec /usr/bin/docker "$@"\n'
+        )
+        program.chmod(0o755)
 
     def arm(self, point: Failpoint) -> None:
         """Let the agent die where it reaches `point` next, and note anew what is reached."""

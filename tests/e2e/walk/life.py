@@ -145,13 +145,15 @@ class Life:
     def seen(self) -> dict[str, Any]:
         """Return all that there is of it: nothing may be missing, nothing left over, nothing twice."""
         containers = self.deployment.games()
+        instances = self.deployment.instances()
+        assert instances == 0 or self.instance_status() == 200, "the manager has an instance of another server"
         running = run("docker", "ps", "--format", "{{.Names}}").split()
         snapshot = self.deployment.snapshot()
         return {
             **snapshot,
             "containers": containers,
             "running": [name for name in containers if name in running],
-            "instances": self.deployment.instances(self.id),
+            "instances": instances,
         }
 
     def expected(self, state: State) -> dict[str, Any]:
@@ -186,6 +188,10 @@ class Life:
             said = self.deployment.status(self.id)["agent"]
             assert said["phase"] == "ready" or (state is State.UNREACHABLE and said["phase"] == "degraded"), said
         return True
+
+    def instance_status(self) -> int:
+        """Return the HTTP status with which the manager answers for its instance."""
+        return self.deployment.instance_status(self.id)
 
     def has_config(self) -> bool:
         """Whether the tunnel's file is the one that was sent."""
