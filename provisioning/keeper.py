@@ -18,6 +18,7 @@ from provisioning.mending import Mending
 from provisioning.observe import Look, look
 from provisioning.operations import SAVE_FAILED, Operations
 from provisioning.plan import Action, plan
+from provisioning.record import keep_record
 
 log = get_logger("keeper")
 
@@ -77,9 +78,10 @@ class Keeper:
             server = self._hands.servers.get(self.server_id)
             if server is None:
                 return _PASS_INTERVAL
-            if self._draining.is_set():
-                server = replace(server, container_wanted=False)
             try:
+                keep_record(self._hands.layout.record(server.server_id), server)
+                if self._draining.is_set():
+                    server = replace(server, container_wanted=False)
                 if self._round(server, operation):
                     return self._until_next_look()
             except AgentError as error:
