@@ -104,7 +104,9 @@ class Servers:
         Raises:
             Conflict: it could not be saved, and `force` was not given.
         """
-        container = self._hands.engine.container(self._known(server_id).server_id)
+        server = self._known(server_id)
+        self._check_changeable()
+        container = self._hands.engine.container(server.server_id)
         return self._change(
             server_id,
             OperationKind.RESTART,
@@ -285,7 +287,7 @@ class Servers:
         self._operations.wait(operation, _PATIENCE)
 
     def _check_changeable(self) -> None:
-        if self._reconciler.draining.is_set():
+        if self._reconciler.is_leaving():
             raise ShuttingDown("shutting_down", "The agent is being taken down and begins nothing new.")
         self._hands.engine.ping()
 
