@@ -1,7 +1,6 @@
 """How gunicorn runs the agent: one worker, since what the agent knows of its threads is in one process."""
 
 import ctypes
-import os
 import signal
 import sys
 from pathlib import Path
@@ -30,8 +29,6 @@ def _refuse(text: str) -> None:
     raise SystemExit(_WRONG_SETTINGS)
 
 
-if os.environ.get("WEB_CONCURRENCY", "1") != "1":
-    _refuse("WEB_CONCURRENCY must be 1 or unset: the agent is one process.")
 try:
     settings = settings_from_here()
 except SettingsFault as fault:
@@ -58,7 +55,6 @@ wsgi_app = "agent:create_app()"
 bind = f"0.0.0.0:{settings.host_agent_port}"
 certfile = str(settings.host_agent_tls_cert) if settings.host_agent_tls_cert else None
 keyfile = str(settings.host_agent_tls_key) if settings.host_agent_tls_key else None
-workers = 1
 worker_class = "core.worker.Worker"
 threads = 64
 preload_app = False
@@ -67,6 +63,12 @@ timeout = 30  # of the worker's own liveness, not of a request
 graceful_timeout = 30
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - memory, so that a slow disk never looks like a dead worker
 control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:  # noqa: ANN401 - gunicorn's own types are not public
+    """Refuse more than one worker; not above, since gunicorn reads GUNICORN_CMD_ARGS after this file."""
+    if server.cfg.workers != 1:
+        _refuse("The agent is one process: WEB_CONCURRENCY must be 1 or unset, and GUNICORN_CMD_ARGS without workers.")
 
 
 def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's own types are not public

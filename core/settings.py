@@ -2,16 +2,19 @@
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -20,6 +23,7 @@ from pydantic import (
 
 PLACEHOLDER = "change-me"
 _MIN_KEY_LENGTH = 16
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -39,6 +43,16 @@ def _network(value: Any) -> Network:  # noqa: ANN401 - a part of the environment
         raise ValueError(f"{error}; give networks as 192.0.2.0/24, one machine as 192.0.2.7/32") from error
 
 
+def _host(value: str) -> str:
+    if value and not _HOST_NAME.fullmatch(value):
+        try:
+            ipaddress.IPv6Address(re.sub(r"^\[(.*)\]$", r"\1", value))
+        except ValueError as error:
+            raise ValueError("must be a host name or an address, without scheme, port or path") from error
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
 NetworkList = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], BeforeValidator(_split)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -65,30 +79,30 @@ class Settings(BaseModel):
     host_agent_port: PortNumber = 8082
     host_agent_api_key: SecretStr
     host_agent_trusted_networks: NetworkList = ()
-    host_agent_tls_cert: Path | None = None
-    host_agent_tls_key: Annotated[Path | None, Field(validate_default=True)] = None
+    host_agent_tls_cert: FilePath | None = None
+    host_agent_tls_key: Annotated[FilePath | None, Field(validate_default=True)] = None
 
-    orchestrator_host: str = "satisfactory-orchestrator"
+    orchestrator_host: Host = "satisfactory-orchestrator"
     orchestrator_port: PortNumber = 8080
     orchestrator_network: str = ""
     use_hostname_registration: bool = False
-    advertise_address: str = ""
+    advertise_address: Host = ""
     heartbeat_interval: Seconds = 60
     heartbeat_timeout: Seconds = 10
     max_heartbeat_failures: Annotated[int, Field(ge=1)] = 3
     register_interval: Seconds = 600
 
-    rathole_instance_manager_host: str = ""
+    rathole_instance_manager_host: Host = ""
     rathole_instance_manager_port: PortNumber = 7001
     rathole_instance_manager_prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?$")] = ""
     use_https_rathole: bool = False
-    rathole_manager_ca: Path | None = None
+    rathole_manager_ca: FilePath | None = None
     rathole_token: SecretStr = SecretStr("")
     access_token: SecretStr = SecretStr("")
     legacy_auth_enabled: bool = True
     rathole_client_binary: str = "rathole"
-    rathole_remote_host: str = ""
-    rathole_public_host: str = ""
+    rathole_remote_host: Host = ""
+    rathole_public_host: Host = ""
     port_policy: Literal["follow", "keep"] = "follow"
     watchdog_seconds: Seconds = 30
     refused_seconds: Seconds = 60
@@ -124,7 +138,8 @@ class Settings(BaseModel):
     @classmethod
     def _check_pair(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         # Of the field, not of the model: pydantic checks a model only where no field is at fault.
-        if (value is None) != (info.data.get("host_agent_tls_cert") is None):
+        # A certificate at fault is not among the data, and has been named already.
+        if (value is None) != (info.data.get("host_agent_tls_cert", value) is None):
             raise ValueError("goes together with HOST_AGENT_TLS_CERT; set both or none")
         return value
 

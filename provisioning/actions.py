@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
 from compose.network import NETWORK, ensure_member, ensure_network
+from core.errors import NotFound
 from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
@@ -98,8 +99,8 @@ class Actions:
             self._hands.compose.await_orphan(server_id)
 
     def kill(self, server_id: str) -> None:
-        """Kill the container at once, behind nobody's back."""
-        with self._our_stop(server_id):
+        """Kill the container at once; one that is not there is fine."""
+        with self._our_stop(server_id), contextlib.suppress(NotFound):
             self._hands.engine.kill(server_id)
             reached(Failpoint.CONTAINER_KILLED)
 
@@ -154,31 +155,26 @@ class Actions:
         self._hands.supervisor.stop(server.server_id)
 
     def _release_instance(self, server: Server, user_token: str | None) -> None:
-        self._discard_tunnel(server)  # first: once the row says that there is no instance, nobody looks for its files
+        # First: once the row says that there is no instance, nobody looks for its files.
+        self._discard(server, self._hands.layout.tunnel(server.server_id))
         with self._hands.servers.transaction(Failpoint.INSTANCE_RELEASED):
             self._hands.instances.release(server.server_id, user_token)
             self._hands.servers.set_public(server.server_id, None, None)
             self._hands.servers.update(server.server_id, client_config=None)
 
-    def _discard_tunnel(self, server: Server) -> None:
-        layout = self._hands.layout
-        make_private_directory(layout.trash)
-        folder = layout.tunnel(server.server_id)
-        if folder.exists():
-            self._discard(folder)
-
     def _remove_files(self, server: Server, _look: Look) -> None:
-        self._discard_tunnel(server)
-        folder = self._hands.layout.server(server.server_id)
-        if folder.exists():
-            self._discard(folder)
+        layout = self._hands.layout
+        self._discard(server, layout.tunnel(server.server_id), layout.server(server.server_id))
 
-    def _discard(self, folder: Path) -> None:
-        """Take a folder out of its place at once, then remove it in its own time."""
-        target = self._hands.layout.trash / f"{folder.name}-{time.time_ns()}"
-        folder.rename(target)
-        reached(Failpoint.DIRECTORY_TRASHED)
-        remove_tree(target)
+    def _discard(self, server: Server, *folders: Path) -> None:
+        """Take folders out of their places at once, then remove them, with what could not be removed before."""
+        trash = self._hands.layout.trash_of(server.server_id)
+        make_private_directory(trash)
+        for folder in folders:
+            if folder.exists():
+                folder.rename(trash / str(time.time_ns()))
+                reached(Failpoint.DIRECTORY_TRASHED)
+        remove_tree(trash)
         reached(Failpoint.DIRECTORY_REMOVED)
 
     def _forget(self, server: Server, _look: Look) -> None:

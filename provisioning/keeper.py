@@ -1,11 +1,12 @@
 """One server's keeper: looks, plans, acts, until all is as it should be; then waits for a reason to look again."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 from core.backoff import Backoff
-from core.errors import AgentError, ComposeFailed, DockerUnavailable
+from core.errors import AgentError, ComposeFailed, DockerUnavailable, StoreFailed
 from core.failpoints import Failpoint
 from core.log import get_logger
 from core.models import OperationKind
@@ -19,6 +20,7 @@ from provisioning.observe import Look, look
 from provisioning.operations import SAVE_FAILED, Operations
 from provisioning.plan import Action, plan
 from provisioning.record import keep_record
+from provisioning.together import run_together
 
 log = get_logger("keeper")
 
@@ -59,6 +61,7 @@ class Keeper:
         self._taken_up = False
         self._cause: AgentError | None = None
         self._mending = Mending()
+        self._said: str | None = None
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
     def wake(self, *, urgent: bool = False) -> None:
@@ -72,21 +75,26 @@ class Keeper:
         if not self._taken_up:
             self._actions.take_up(self.server_id)
             self._taken_up = True
-        for _ in range(_MAX_ROUNDS):
+        for rounds in count(1):
             # In this order: an operation and its wish are written together, so the wish is never the older one.
             operation = self._operations.current(self.server_id)
             server = self._hands.servers.get(self.server_id)
             if server is None:
                 return _PASS_INTERVAL
             try:
+                _check_end(self.server_id, rounds)
                 keep_record(self._hands.layout.record(server.server_id), server)
                 if self._draining.is_set():
                     server = replace(server, container_wanted=False)
                 if self._round(server, operation):
-                    return self._until_next_look()
+                    break
             except AgentError as error:
-                return self._failed(operation, error)
-        raise RuntimeError(f"The plan for {self.server_id} does not come to an end.")
+                return self._failed(server, operation, error)
+            except Exception:
+                # The loop says it and goes on; who waits for the operation shall not wait for ever.
+                self._failed(server, operation, AgentError("internal_error", "The agent has a fault; see its log."))
+                raise
+        return self._until_next_look()
 
     def _round(self, server: Server, operation: Operation | None) -> bool:
         """Look, plan and act once; tell whether nothing was left to do."""
@@ -98,13 +106,11 @@ class Keeper:
         if operation and operation.kind is OperationKind.KILL:
             seen = replace(seen, save_due=False)
         actions = plan(server, self._hands.ports(server), seen)
-        if self._is_settled(actions) and operation:
+        if self._is_settled(actions):
             self._settled(server, operation)
             operation = None
         if not actions:
-            self._backoff.reset()
-            self._cause = None
-            self._mending.all_well()
+            self._begin_anew()
             return True
         if self._hands.clock() < self._not_before and not operation:
             return True
@@ -123,8 +129,14 @@ class Keeper:
         behind = {Action.CLAIM, Action.ASK_MANAGER} if failed else {Action.CLAIM}
         return actions <= behind
 
-    def _settled(self, server: Server, operation: Operation) -> None:
-        self._end(operation)
+    def _begin_anew(self) -> None:
+        """Let what failed before count no more."""
+        self._backoff.reset()
+        self._cause = self._said = None
+
+    def _settled(self, server: Server, operation: Operation | None) -> None:
+        if operation:
+            self._end(operation)
         if server.failure_code:
             self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
 
@@ -140,10 +152,7 @@ class Keeper:
         if actions == {Action.SAVE_GAME}:
             self._save(server, operation)
             return
-        with ThreadPoolExecutor(max_workers=len(actions)) as pool:
-            tasks = [pool.submit(self._do, action, server) for action in sorted(actions)]
-        for task in tasks:
-            task.result()
+        run_together([partial(self._do, action, server) for action in sorted(actions)])
 
     def _do(self, action: Action, server: Server) -> None:
         if self.last_look:
@@ -160,11 +169,13 @@ class Keeper:
         # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
         self._do(Action.FORGET, server)
         token, self.user_token = self.user_token, None
-        if operation is None:
+        if operation:
+            error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
+            self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
+        else:
             self._remove_row(token)
-            return
-        error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
-        self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
+        self._begin_anew()
+        self.last_look = None  # the next server of this id is another one
 
     def _remove_row(self, user_token: str | None) -> None:
         """Remove the row; the manager may have an instance even where none is kept, if we died in between."""
@@ -183,18 +194,22 @@ class Keeper:
             return self._cause
         return ComposeFailed(server.failure_code or "provision_failed", server.failure_message or "It was undone.")
 
-    def _failed(self, operation: Operation | None, error: AgentError) -> float:
-        if self._cause is None or error.code != self._cause.code:
+    def _failed(self, server: Server, operation: Operation | None, error: AgentError) -> float:
+        if error.code != self._said:
             log.warning(error.message, server=self.server_id, code=error.code)
+        self._said = error.code
         if operation and error.code == SAVE_FAILED and operation.kind in _REFUSABLE:
             return self._refused(operation, error)
-        self._cause = error
         delay = self._backoff.next_delay()
         self._not_before = self._hands.clock() + delay
         if operation is None:
             return delay
-        self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
-        return self._operation_failed(operation, error, delay)
+        try:
+            return self._operation_failed(server, operation, error, delay)
+        except StoreFailed:
+            # A full disk takes no word of itself; who waits is told all the same.
+            self._operations.tell(operation, error)
+            raise
 
     def _refused(self, operation: Operation, error: AgentError) -> float:
         """The game could not be saved and goes on, as if nobody had asked for its end."""
@@ -203,9 +218,17 @@ class Keeper:
         self._operations.end(operation, error, lambda: self._hands.servers.update(self.server_id, **go_on))
         return 0.0
 
-    def _operation_failed(self, operation: Operation, error: AgentError, delay: float) -> float:
-        if operation.kind is OperationKind.DELETE:
-            return delay  # never given up: ids and ports are promised to others
+    def _operation_failed(self, server: Server, operation: Operation, error: AgentError, delay: float) -> float:
+        if server.deleting:
+            # Never given up, as id and ports are promised to others; but nobody has to wait for it.
+            undone = operation.kind is OperationKind.PROVISION
+            self._operations.tell(operation, self._cause_of(server) if undone else error)
+            return delay
+        current = self._operations.current(self.server_id)
+        if current is None or current.operation_id != operation.operation_id:
+            return 0.0  # something superseded it: what it failed at counts no more
+        self._cause = error
+        self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
         undo = operation.kind is OperationKind.PROVISION and not self._ever_ran()
         if undo:
             self._hands.servers.update(self.server_id, deleting=True)
@@ -229,3 +252,8 @@ class Keeper:
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
         return min(waits)
+
+
+def _check_end(server_id: str, rounds: int) -> None:
+    if rounds > _MAX_ROUNDS:
+        raise RuntimeError(f"The plan for {server_id} does not come to an end.")

@@ -34,6 +34,10 @@ class Layout:
         """Where folders go before they are removed, so that a crash leaves no half of one in its place."""
         return self.root / ".trash"
 
+    def trash_of(self, server_id: str) -> Path:
+        """What is yet to be removed of one server."""
+        return self.trash / server_id
+
     def credentials(self, server_id: str) -> Path:
         """The admin password of one game, where the agent set it."""
         return self.root / "credentials" / f"{server_id}.json"

@@ -87,7 +87,7 @@ def look(hands: Hands, server: Server) -> Look:
         game_answers=game.answers,
         address_settled=game.settled,
         path=hands.watchdog.watch(server.server_id, _target(hands, server, game, tunnel)),
-        files_present=hands.layout.server(server.server_id).exists() or hands.layout.tunnel(server.server_id).exists(),
+        files_present=_files_present(hands, server.server_id),
         game_ready=game.ready,
         claim_due=hands.claims.due(server, container),
         save_due=hands.saving.due(server.server_id, container),
@@ -135,9 +135,16 @@ def _container_seen(container: Container | None, networks: set[str]) -> Containe
     )
 
 
+def _files_present(hands: Hands, server_id: str) -> bool:
+    layout = hands.layout
+    return any(
+        folder.exists() for folder in (layout.server(server_id), layout.tunnel(server_id), layout.trash_of(server_id))
+    )
+
+
 def _is(path: Path, text: str | None) -> bool:
     """Tell whether a file of ours holds what it should."""
     try:
         return path.read_text() == text
-    except (FileNotFoundError, UnicodeDecodeError):
-        return False
+    except (OSError, UnicodeDecodeError):
+        return False  # what cannot be read is written again, and the writing says what is in the way

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.clock import utc_now
-from core.errors import AgentError, ComposeFailed, Conflict, DeadlinePassed
+from core.errors import AgentError, Conflict, DeadlinePassed
 from core.failpoints import Failpoint
+from core.log import get_logger
 from core.models import OperationKind, SaveOutcome
 from core.operations import Operation, OperationTable
 from core.store import Store
@@ -19,14 +20,17 @@ _JOINABLE = frozenset(OperationKind) - {OperationKind.RECONFIGURE}
 
 SAVE_FAILED = "save_failed"
 """The code of a stop or restart that was refused, because the game could not be saved."""
-_CONFLICTS = frozenset({SAVE_FAILED, "superseded"})
 
 _POLL_SECONDS = 0.2
+# More than can wait at once.
+_REMEMBERED = 256
+
+log = get_logger("operations")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How an operation ended; the error is the one that was raised, None where it succeeded."""
+class Told:
+    """What who waits for an operation is told; the error is the one that was raised, None where all is well."""
 
     error: AgentError | None
 
@@ -42,8 +46,7 @@ class Operations:
         self._store = store
         self._table = table
         self._changed = threading.Condition()
-        self._ended: dict[str, Ended] = {}
-        self._waiting: dict[str, int] = {}
+        self._told: dict[str, Told] = {}
 
     def begin(
         self, server_id: str, kind: OperationKind, change: Callable[[], object], *, force: bool = False
@@ -68,10 +71,13 @@ class Operations:
             change()
             begun = self._table.begin(server_id, kind, force=force)
         if running and superseded:
-            self._tell(running, superseded)
+            _say("An operation failed.", running, superseded)
+            self.tell(running, superseded)
+        _say("An operation begins.", begun)
         return begun
 
     def _joined(self, running: Operation, *, force: bool) -> Operation:
+        self._forget_told(running)
         if force:
             self._table.insist(running.operation_id)
         return running
@@ -131,38 +137,43 @@ class Operations:
                 self._table.fail(operation.operation_id, error)
             else:
                 self._table.succeed(operation.operation_id)
-        self._tell(operation, error)
+        _say("An operation failed." if error else "An operation is done.", operation, error)
+        self.tell(operation, error)
 
-    def _tell(self, operation: Operation, error: AgentError | None) -> None:
+    def tell(self, operation: Operation, error: AgentError | None) -> None:
+        """Tell who waits how an operation ended; or that one which is never given up fails for now."""
         with self._changed:
-            if operation.operation_id in self._waiting:
-                self._ended.setdefault(operation.operation_id, Ended(error))
+            # Remembered for a caller that comes to wait only now; what superseded an operation has the first word.
+            self._told.setdefault(operation.operation_id, Told(error))
+            if len(self._told) > _REMEMBERED:
+                del self._told[next(iter(self._told))]
             self._changed.notify_all()
 
+    def _forget_told(self, operation: Operation) -> None:
+        """Whoever joins waits for what is still to come."""
+        with self._changed:
+            self._told.pop(operation.operation_id, None)
+
     def wait(self, operation: Operation, timeout: float) -> None:
-        """Wait for the end of an operation, up to `timeout` seconds.
+        """Wait for the end of an operation that `begin` gave, up to `timeout` seconds.
 
         Raises:
-            AgentError: it failed; the error is the one that ended it.
+            AgentError: it failed; the error is the one that was told.
             DeadlinePassed: it goes on behind the caller's back.
         """
         key = operation.operation_id
         with self._changed:
-            self._waiting[key] = self._waiting.get(key, 0) + 1
-        try:
-            # The row is read without the lock: whoever ends an operation holds the store and then wants the lock.
-            outcome = self._ended_before(key) or self._ended_within(key, timeout)
-        finally:
-            self._leave(key)
-        if outcome is None:
+            self._changed.wait_for(lambda: key in self._told, timeout)
+            told = self._told.get(key)
+        if told is None:
             raise DeadlinePassed(
                 "deadline_passed",
                 f"{operation.kind} of {operation.server_id} takes longer than {timeout:g} s "
                 "and goes on; ask for its status.",
                 operation=key,
             )
-        if outcome.error:
-            raise outcome.error
+        if told.error:
+            raise told.error
 
     def until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait up to `timeout` seconds for a condition, looked at when an operation ends and each 0.2 s."""
@@ -172,27 +183,12 @@ class Operations:
                 self._changed.wait(_POLL_SECONDS)
         return held
 
-    def _leave(self, key: str) -> None:
-        with self._changed:
-            self._waiting[key] -= 1
-            if not self._waiting[key]:
-                del self._waiting[key]
-                self._ended.pop(key, None)
 
-    def _ended_within(self, key: str, timeout: float) -> Ended | None:
-        with self._changed:
-            self._changed.wait_for(lambda: key in self._ended, timeout)
-            return self._ended.get(key)
-
-    def _ended_before(self, key: str) -> Ended | None:
-        """It may have ended before the caller came to wait; then its row says how."""
-        row = self._table.get(key)
-        if row.is_open:
-            return None
-        return Ended(_error_of(row) if row.error_code else None)
-
-
-def _error_of(row: Operation) -> AgentError:
-    """Return what ended an operation; of its family the row knows only what the code tells."""
-    family = Conflict if row.error_code in _CONFLICTS else ComposeFailed
-    return family(row.error_code or "operation_failed", row.error_message or "")
+def _say(event: str, operation: Operation, error: AgentError | None = None) -> None:
+    log.info(
+        event,
+        kind=str(operation.kind),
+        server=operation.server_id,
+        operation=operation.operation_id,
+        why=error.message if error else None,
+    )

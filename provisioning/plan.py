@@ -154,7 +154,8 @@ def _must_stop_first(server: Server, ports: Ports, seen: Observed) -> bool:
     container = seen.container
     if container is None:
         return False
-    other_ports = container.ports is not None and container.ports != ports
+    # Where no tunnel leads to it, nobody is helped by other ports, and whoever plays would be thrown out.
+    other_ports = bool(server.client_config) and container.ports is not None and container.ports != ports
     unreachable = not container.on_network and not container.joinable
     return container.started_at == server.restart_from or other_ports or unreachable
 
@@ -209,9 +210,10 @@ def _tunnel(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
         return {Action.STOP_TUNNEL}
     if not server.tunnel_wanted:
         return {Action.RELEASE_INSTANCE} if server.client_config else set()
-    lacking = _lacks_instance(server) and _is_wanted(server)
     if seen.manager_due and seen.instance_refused and game_stays:
         return {Action.REMAKE_INSTANCE}
+    # A manager that failed may take a minute to fail again: by then the game shall run.
+    lacking = _lacks_instance(server) and _is_wanted(server) and (game_stays or not seen.manager_failed)
     if seen.manager_due and (lacking or seen.instance_stale):
         return {Action.ASK_MANAGER}
     return _client(server, seen, game_stays=game_stays) if server.client_config else set()

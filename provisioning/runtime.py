@@ -121,7 +121,7 @@ class Runtime:
         if own:
             ensure_member(self._hands.engine, network, own, socket.gethostname())
             self._join_orchestrator(own)
-        self._trust.check_quietly()
+        self._trust.check()
         return _NETWORK_INTERVAL
 
     def _join_orchestrator(self, own: str) -> None:

@@ -104,9 +104,8 @@ class Servers:
         Raises:
             Conflict: it could not be saved, and `force` was not given.
         """
-        server = self._known(server_id)
-        self._check_changeable()
-        container = self._hands.engine.container(server.server_id)
+        self._check_changeable()  # first, since it alone is quick to say that Docker is away
+        container = self._hands.engine.container(self._known(server_id).server_id)
         return self._change(
             server_id,
             OperationKind.RESTART,
@@ -149,7 +148,10 @@ class Servers:
         server = self._known(server_id)
         self._check_changeable()
         operation = self._operations.begin(server_id, OperationKind.KILL, lambda: self._unwant(server_id))
-        self._actions.kill(server.server_id)
+        try:
+            self._actions.kill(server.server_id)
+        finally:
+            self._reconciler.wake(server_id, urgent=True)  # the wish is written down, and goes on without us
         self._carry_out(operation, None)
         return self.view(server_id)
 
@@ -211,15 +213,18 @@ class Servers:
         """Stop every game without changing what is wanted, because the agent is about to be taken down.
 
         Raises:
-            DeadlinePassed: some still run.
+            DeadlinePassed: some still run; the agent stays, so those that were stopped are started again.
         """
         self._reconciler.draining.set()
         self._reconciler.wake_all()
         if not self._operations.until(lambda: not self._running(), _DRAIN_PATIENCE):
-            raise DeadlinePassed("games_still_run", f"Still running: {', '.join(self._running())}.")
+            running = ", ".join(self._running())
+            self._reconciler.draining.clear()
+            self._reconciler.wake_all()
+            raise DeadlinePassed("games_still_run", f"Still running: {running}. The agent goes on with all games.")
 
     def _running(self) -> list[str]:
-        return [view.server_id for view in self.views() if _is_alive(view)]
+        return [view.server_id for view in self.views() if _may_run(view)]
 
     def view(self, server_id: str) -> ServerView:
         """Return what is wanted and seen of a server.
@@ -292,5 +297,8 @@ class Servers:
         self._hands.engine.ping()
 
 
-def _is_alive(view: ServerView) -> bool:
-    return view.container is not None and view.container.status in {"running", "restarting", "paused"}
+def _may_run(view: ServerView) -> bool:
+    """Whether a game runs, for all that is known: nobody may have looked yet."""
+    if view.container is None:
+        return view.observed_at is None
+    return view.container.status in {"running", "restarting", "paused"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from compose.engine import Engine
 from compose.network import NETWORK
-from core.errors import DockerUnavailable, InvalidRequest
+from core.errors import InvalidRequest
 from core.log import get_logger
 from core.settings import Network
 
@@ -28,6 +28,7 @@ class TrustedNetworks:
         self._named = tuple(networks)
         self._engine = engine
         self._trusted: tuple[Network, ...] = ()
+        self._said = ""
 
     def trusted(self, address: str) -> bool:
         """Whether a call from this address needs no key."""
@@ -37,22 +38,30 @@ class TrustedNetworks:
         return any(caller in network for network in self._trusted)
 
     def check(self) -> None:
-        """Look at Docker's networks and trust what the operator named.
+        """Look at Docker's networks and trust what the operator named; where none may be, say so once.
 
         Raises:
-            InvalidRequest: a named network must not be trusted; none is, then.
-            DockerUnavailable: Docker's networks are not known; none is trusted until they are.
+            DockerUnavailable: Docker's networks are not known; what was found before holds.
         """
-        self._trusted = ()
         if not self._named:
             return
+        try:
+            self._look()
+        except InvalidRequest as error:
+            self._trusted = ()
+            if error.message != self._said:
+                log.warning("No network is trusted.", why=error.message)
+            self._said = error.message
+        else:
+            self._trusted, self._said = self._named, ""
+
+    def _look(self) -> None:
         for network in self._engine.all_networks():
             for gateway in network.gateways:
                 self._refuse_if(f"the gateway of Docker's network {network.name}", ipaddress.ip_network(gateway))
             if network.name == NETWORK:
                 for subnet in network.subnets:
                     self._refuse_if("the games' own network", ipaddress.ip_network(subnet))
-        self._trusted = self._named
 
     def _refuse_if(self, what: str, inside: Network) -> None:
         for named in self._named:
@@ -62,10 +71,3 @@ class TrustedNetworks:
                     f"HOST_AGENT_TRUSTED_NETWORKS names {named}, which holds {what} ({inside}): anybody could call "
                     "from there without a key. Name the orchestrator's own address instead.",
                 )
-
-    def check_quietly(self) -> None:
-        """Check again, and say in the log what is in the way."""
-        try:
-            self.check()
-        except (InvalidRequest, DockerUnavailable) as error:
-            log.warning("No network is trusted.", why=error.message)

@@ -1,6 +1,6 @@
 """What is said of a server to those who ask: desired, observed and under way in one picture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compose.container import Container
 from core.errors import AgentError
@@ -131,8 +131,20 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _status(facts: Facts) -> TunnelStatus:
+    """Return what the supervisor says, unless the tunnel is up and no player gets in by it."""
+    own, granted = facts.server.spec.ports, facts.server.public_ports
+    if facts.settings.port_policy == "follow" or facts.tunnel.state is not TunnelState.UP or granted in {None, own}:
+        return facts.tunnel
+    text = (
+        f"The game has the ports {own.game} and {own.beacon}, and the manager granted others: players do not get in. "
+        "Set PORT_POLICY=follow, or have the manager grant these."
+    )
+    return replace(facts.tunnel, state=TunnelState.DEGRADED, reason=TunnelReason.PORT_MISMATCH, message=text)
+
+
 def _tunnel(facts: Facts) -> TunnelView:
-    status = facts.tunnel
+    status = _status(facts)
     if facts.settings.manager_url is None and facts.server.client_config is None:
         return TunnelView(TunnelState.STOPPED, None, "No instance manager is set, so there is no tunnel.", status)
     if not facts.in_container:

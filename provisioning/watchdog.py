@@ -144,7 +144,8 @@ class Watchdog:
         if self._targets.get(server_id) != target:
             return  # it went while we asked
         self._paths[server_id] = heard(before, now) if answers else unheard(before, now)
-        if (verdict := judge(self._paths[server_id], self._patience, now)) is not self._verdicts.get(server_id, Verdict.FINE):
+        verdict = judge(self._paths[server_id], self._patience, now)
+        if verdict is not self._verdicts.get(server_id, Verdict.FINE):
             self._verdicts[server_id] = verdict
             self._changed(server_id)
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from core.models import Ports, ServerSpec
+from core.models import Ports, ServerSpec, TunnelState
 from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 from core.store import Store
 from provisioning.instances import Instances
+from provisioning.view import Facts, view_of
 from rathole.manager import InstanceManager
+from rathole.status import TunnelStatus
 from tests.fakes.manager import FakeManager
 
 ID = "srv_42_1a2b3c4d"
@@ -36,15 +38,20 @@ def table(tmp_path: Path) -> ServerTable:
     return table
 
 
-def ask(manager: FakeManager, table: ServerTable, tmp_path: Path, policy: str) -> Server:
-    """Have the manager asked, and return what is then known of the server."""
+def settings_for(manager: FakeManager, policy: str) -> Settings:
+    """Return the settings of an agent with this manager."""
     environ = {
         "HOST_AGENT_API_KEY": "0123456789abcdef",
         "RATHOLE_INSTANCE_MANAGER_HOST": "127.0.0.1",
         "RATHOLE_INSTANCE_MANAGER_PORT": str(manager.port),
         "PORT_POLICY": policy,
     }
-    settings = load_settings(environ)
+    return load_settings(environ)
+
+
+def ask(manager: FakeManager, table: ServerTable, tmp_path: Path, policy: str) -> Server:
+    """Have the manager asked, and return what is then known of the server."""
+    settings = settings_for(manager, policy)
     orphans = OrphanTable(Store(tmp_path / "agent.db"))
     instances = Instances(InstanceManager(settings), settings, table, orphans, clock=time.monotonic)
     instances.ask(known(table), None)
@@ -74,3 +81,17 @@ def test_the_tunnel_leads_to_the_ports_that_the_game_has(
         f"{ID}_game_udp": f"{ID}:{ports.game}",
         f"{ID}_query": f"{ID}:{ports.beacon}",
     }
+
+
+@pytest.mark.parametrize(("policy", "told"), [("follow", ("up", None)), ("keep", ("degraded", "port_mismatch"))])
+def test_a_game_that_keeps_its_ports_is_reported(
+    manager: FakeManager, table: ServerTable, tmp_path: Path, policy: str, told: tuple[str, str | None]
+) -> None:
+    """The tunnel is connected, and still nobody can play: a player who connects to another port does not get in."""
+    server = ask(manager, table, tmp_path, policy)
+    up = TunnelStatus(TunnelState.UP, None, "All services of the tunnel are connected.", since="2026-01-01T00:00:00Z")
+
+    tunnel = view_of(Facts(settings_for(manager, policy), server, None, up, None, None, in_container=True)).tunnel
+
+    assert (tunnel.state, tunnel.reason) == told
+    assert ("PORT_POLICY" in tunnel.message) == (policy == "keep")

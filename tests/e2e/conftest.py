@@ -1,7 +1,7 @@
 """One deployment for all end-to-end tests, and servers that end with their test."""
 
+import secrets
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 
@@ -9,7 +9,6 @@ from tests.e2e.deployment import FIRST_PORT, PORTS, Deployment
 from tests.e2e.game import Game
 
 Spawn = Callable[..., Game]
-_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +31,7 @@ def plan(deployment: Deployment) -> Iterator[Spawn]:
         port = FIRST_PORT + 2 * len(games)
         assert port + 1 < FIRST_PORT + PORTS, "the edge of the tests has no more ports"
         spec = {
-            "serverId": f"srv_e2e_{next(_numbers):08x}",
+            "serverId": f"srv_e2e_{secrets.token_hex(4)}",
             "serverName": "Würfel & Söhne",
             "gamePort": port,
             "beaconPort": port + 1,

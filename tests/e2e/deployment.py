@@ -139,7 +139,7 @@ class Deployment:
     def close(self) -> None:
         """Remove everything, the game's image too."""
         self.clear()
-        self.docker.images.remove(GAME_IMAGE, force=True)
+        self.docker.images.remove(GAME_IMAGE, force=True, noprune=True)
         self.docker.close()
 
     def containers(self) -> list[Container]:

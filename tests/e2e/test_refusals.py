@@ -181,7 +181,7 @@ def test_nobody_is_let_in_without_the_key(deployment: Deployment, plan: Spawn, k
 def test_what_there_is_no_image_for_is_undone(deployment: Deployment, plan: Spawn) -> None:
     """502 with a sentence that names the image; ports, files, instance and row are free again."""
     game = plan()
-    deployment.docker.images.remove(GAME_IMAGE, force=True)
+    deployment.docker.images.remove(GAME_IMAGE, force=True, noprune=True)
     try:
         with nothing_left_behind(deployment):
             assert_refused(game.spawn(), 502, GAME_IMAGE)

@@ -84,12 +84,22 @@ def test_a_key_that_is_none_ends_the_start(agent: Agent, key: str) -> None:
     assert key not in agent.log
 
 
-def test_more_than_one_worker_is_refused(agent: Agent) -> None:
-    """Gunicorn reads WEB_CONCURRENCY itself; the agent is one process."""
-    agent.environ = {"WEB_CONCURRENCY": "2"}
+@pytest.mark.parametrize(("name", "value"), [("WEB_CONCURRENCY", "2"), ("GUNICORN_CMD_ARGS", "--workers=2")])
+def test_more_than_one_worker_is_refused(agent: Agent, name: str, value: str) -> None:
+    """Gunicorn reads both itself; the agent is one process."""
+    agent.environ = {name: value}
     agent.start(wait=False)
     assert agent.exit_code() == 2
-    assert "WEB_CONCURRENCY" in agent.log
+    assert name in agent.log
+
+
+def test_a_certificate_that_is_not_there_ends_the_start(agent: Agent) -> None:
+    """In words and with 2: gunicorn's own end would be a traceback, again and again under the run loop."""
+    agent.environ = {"HOST_AGENT_TLS_CERT": "/nowhere.pem", "HOST_AGENT_TLS_KEY": "/nowhere.pem"}
+    agent.start(wait=False)
+    assert agent.exit_code() == 2
+    assert "HOST_AGENT_TLS_CERT: " in agent.log
+    assert "Traceback" not in agent.log
 
 
 def test_a_data_directory_that_cannot_be_used_ends_the_start(agent: Agent, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from core.settings import PLACEHOLDER, Settings, SettingsFault, load_settings
 
+PEM = Path(__file__)
+"""A file that is there; what is in it is the server's business."""
 ROOT = Path(__file__).parents[3]
 KEY = "marked-key-0123456789"
 # Read by docker-compose.yml only: the host's address at which the port is published.
@@ -81,12 +83,15 @@ def test_every_fault_is_named_at_once() -> None:
                 "PORT_POLICY": "sometimes",
                 "SATIS_DATA_DIR": "data",
                 "HOST_AGENT_TRUSTED_NETWORKS": "192.0.2.7/32, nonsense",
-                "HOST_AGENT_TLS_CERT": "/cert.pem",
+                "HOST_AGENT_TLS_CERT": str(PEM),
+                "RATHOLE_MANAGER_CA": "/nowhere.pem",
+                "ORCHESTRATOR_HOST": "http://orchestrator:8080",
             }
         )
     lines = str(failed.value).splitlines()
     names = ["NODE_ID", "MAX_SERVERS", "SATIS_DATA_DIR", "HOST_AGENT_PORT", "HOST_AGENT_API_KEY"]
     names += ["HOST_AGENT_TRUSTED_NETWORKS", "PORT_POLICY", "HOST_AGENT_TLS_KEY"]
+    names += ["RATHOLE_MANAGER_CA", "ORCHESTRATOR_HOST"]
     for name in names:
         assert any(line.startswith(name) for line in lines), name
     assert all(line.endswith(".") for line in lines)
@@ -111,7 +116,16 @@ def test_every_fault_is_named_at_once() -> None:
         ("RATHOLE_INSTANCE_MANAGER_PREFIX", "/a?b"),
         ("HOST_AGENT_TRUSTED_NETWORKS", "10.0.0.1/8"),
         ("HOST_AGENT_TRUSTED_NETWORKS", "everybody"),
-        ("HOST_AGENT_TLS_KEY", "/key.pem"),
+        ("HOST_AGENT_TLS_KEY", str(PEM)),
+        ("HOST_AGENT_TLS_KEY", "/nowhere.pem"),
+        ("HOST_AGENT_TLS_CERT", "/nowhere.pem"),
+        ("RATHOLE_MANAGER_CA", "/nowhere.pem"),
+        ("ORCHESTRATOR_HOST", "http://orchestrator"),
+        ("ORCHESTRATOR_HOST", "orchestrator:8080"),
+        ("RATHOLE_INSTANCE_MANAGER_HOST", "vps.example/manager"),
+        ("RATHOLE_REMOTE_HOST", "."),
+        ("RATHOLE_PUBLIC_HOST", "two words"),
+        ("ADVERTISE_ADDRESS", "[::1"),
         ("SATIS_DATA_DIR", "./data"),
         ("NODE_ID", "../x"),
         ("NODE_ID", "a" * 64),

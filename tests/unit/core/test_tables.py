@@ -92,6 +92,16 @@ def test_wishes_and_answers_are_kept(servers: ServerTable) -> None:
     assert forgotten.public_ports is None
 
 
+def test_a_wish_that_is_there_already_changes_nothing(servers: ServerTable) -> None:
+    """Whoever asks twice can so be told from whoever asks for something else; NULL is a value like others."""
+    assert servers.update("srv_a_00000001", client_config="x", tunnel_wanted=True)
+    assert not servers.update("SRV_A_00000001", client_config="x", tunnel_wanted=True)
+    assert servers.update("srv_a_00000001", client_config="x", tunnel_wanted=False)
+    assert servers.update("srv_a_00000001", client_config=None)
+    assert not servers.update("srv_a_00000001", client_config=None)
+    assert not servers.update("srv_b_00000001", client_config="x")
+
+
 def test_two_servers_may_have_one_public_port(servers: ServerTable) -> None:
     """A manager that lost its memory hands one out twice."""
     servers.add(spec_of(serverId="srv_b_00000001", gamePort=32000, beaconPort=33000))

@@ -103,7 +103,7 @@ def test_a_redirect_is_not_followed(orchestrator: FakeOrchestrator, make_setting
     assert orchestrator.requests == ["POST /api/nodes/node-a/stats"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "x" * 70, ".", "no..name", "http://127.0.0.1", "[::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "x" * 70, "no..name"])
 def test_nobody_there_is_unreachable_or_no_http(make_settings: MakeSettings, host: str) -> None:
     """A dead port and a host that is none are errors of ours, never the library's."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
