@@ -17,6 +17,8 @@ from api.services import Services
 from compose.engine import DEFAULT_SOCKET, Engine
 from compose.file import render as generate_docker_compose_config
 from compose.runner import Compose
+from core.clock import utc_now
+from core.errors import AgentError
 from core.operations import OperationTable
 from core.orphans import OrphanTable
 from core.processes import ProcessTable
@@ -39,6 +41,7 @@ from provisioning.layout import Layout
 from provisioning.loops import Loop
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
+from provisioning.recovery import recover
 from provisioning.runtime import Runtime
 from provisioning.saving import Saving
 from provisioning.servers import Servers
@@ -131,8 +134,10 @@ def main(words: list[str]) -> int:
     """Run the agent without a container, or one of its small commands; return the exit code."""
     if words == ["stop-games"]:
         return stop_games(settings_from_here())
+    if words == ["recover"]:
+        return recover_store(settings_from_here())
     if words:
-        sys.stderr.write("Usage: python agent.py [stop-games]\n")
+        sys.stderr.write("Usage: python agent.py [stop-games | recover]\n")
         return 2
     sys.argv = ["gunicorn", "-c", str(Path(__file__).with_name("gunicorn.conf.py"))]
     run_gunicorn()
@@ -150,6 +155,20 @@ def stop_games(settings: Settings) -> int:
     )
     sys.stdout.write(f"{answer.json()['message']}\n")
     return 0 if answer.ok else 1
+
+
+def recover_store(settings: Settings) -> int:
+    """Build a damaged or lost store again from what stands beside each server's data; say what came of it."""
+    try:
+        done = recover(Layout(settings.satis_data_dir), utc_now())
+    except AgentError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    if done.kept:
+        sys.stdout.write(f"The damaged store is kept as {done.kept}.\n")
+    sys.stdout.write(f"The store knows {len(done.servers)} servers again: {', '.join(done.servers)}.\n")
+    sys.stderr.writelines(f"Left out: {sentence}\n" for sentence in done.left_out)
+    return 1 if done.left_out else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import secrets
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from core.clock import utc_now
@@ -52,21 +53,34 @@ class Operation:
 
 
 class OperationTable:
-    """Reads and writes the operations."""
+    """Reads and writes the operations.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: where they are.
+        wall_ns: nanoseconds since 1970; it may be set back.
+    """
+
+    def __init__(self, store: Store, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._store = store
+        self._wall_ns = wall_ns
 
     def begin(self, server_id: str, kind: OperationKind, *, force: bool = False) -> Operation:
         """Write a new operation down, before anything of it is done."""
-        operation_id = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
-        self._store.change(
-            Failpoint.OPERATION_BEGUN,
-            "INSERT INTO operations (operation_id, server_id, kind, status, force, started_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (operation_id, server_id, kind, OperationStatus.PENDING, force, utc_now()),
-        )
+        with self._store.transaction(Failpoint.OPERATION_BEGUN):
+            operation_id = self._next_id()
+            self._store.change(
+                Failpoint.OPERATION_BEGUN,
+                "INSERT INTO operations (operation_id, server_id, kind, status, force, started_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (operation_id, server_id, kind, OperationStatus.PENDING, force, utc_now()),
+            )
         return self.get(operation_id)
+
+    def _next_id(self) -> str:
+        """Return an id behind all that were given out, though the clock may have been set back since."""
+        newest = self._store.row("SELECT MAX(operation_id) AS id FROM operations")
+        behind = int(newest["id"].partition("-")[0]) + 1 if newest and newest["id"] else 0
+        return f"{max(self._wall_ns(), behind):020d}-{secrets.token_hex(4)}"
 
     def get(self, operation_id: str) -> Operation:
         """Return the operation of this id, which must exist."""

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from core.clock import utc_now
 from core.errors import Conflict
@@ -75,6 +76,18 @@ class ServerTable:
             game, beacon = spec.ports.game, spec.ports.beacon
             for port, protocol in ((game, "udp"), (game, "tcp"), (beacon, "tcp")):
                 self._reserve(spec.server_id, port, protocol)
+
+    def restore(self, server: Server) -> None:
+        """Take a server in as it was before the store was lost.
+
+        Raises:
+            Conflict: the id or one of the ports is taken.
+        """
+        columns = {name: getattr(server, name) for name in (*_FLAGS, *_PLAIN_COLUMNS)}
+        with self._store.transaction(Failpoint.SERVER_WRITTEN):
+            self.add(server.spec)
+            self._set(server.server_id, columns)
+            self.set_public(server.server_id, server.public_ports, server.public_host)
 
     def _insert(self, spec: ServerSpec) -> None:
         try:
@@ -154,18 +167,11 @@ class ServerTable:
 
 def _server(row: sqlite3.Row) -> Server:
     public = Ports(row["public_game_port"], row["public_beacon_port"]) if row["public_game_port"] else None
-    return Server(
-        spec=ServerSpec.model_validate_json(row["spec"]),
-        container_wanted=bool(row["container_wanted"]),
-        tunnel_wanted=bool(row["tunnel_wanted"]),
-        deleting=bool(row["deleting"]),
-        stopped_externally=bool(row["stopped_externally"]),
-        crashed=bool(row["crashed"]),
-        public_ports=public,
-        **{name: row[name] for name in _PLAIN_COLUMNS},
-    )
+    columns: dict[str, Any] = {name: bool(row[name]) for name in _FLAGS} | {name: row[name] for name in _PLAIN_COLUMNS}
+    return Server(spec=ServerSpec.model_validate_json(row["spec"]), public_ports=public, **columns)
 
 
+_FLAGS = ("container_wanted", "tunnel_wanted", "deleting", "stopped_externally", "crashed")
 _PLAIN_COLUMNS = (
     "public_host",
     "client_config",

@@ -1,7 +1,6 @@
 """How each action of the plan is done. Every one may be repeated: it looks before it acts, or does no harm twice."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,9 +80,6 @@ class Actions:
     def _write_compose_file(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.data(server.server_id))
-        record = {"spec": json.loads(server.spec.to_json()), "containerWanted": server.container_wanted}
-        write_atomic(layout.record(server.server_id), json.dumps(record, indent=2) + "\n")
-        reached(Failpoint.RECORD_WRITTEN)
         write_atomic(layout.compose_file(server.server_id), compose_text(self._hands, server))
         reached(Failpoint.COMPOSE_FILE_WRITTEN)
 

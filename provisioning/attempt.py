@@ -125,7 +125,7 @@ class Attempt:
             saves.keep_on_disk(path)
         except OSError as error:
             raise GameFailed("save_not_kept", f"{path} cannot be brought to disk: {error.strerror}.") from error
-        self._prune(folder)
+        self._prune(path)
 
     def _await_file(self, path: Path, before: saves.Stamp) -> None:
         while saves.stamp(path) in {None, before}:
@@ -135,8 +135,8 @@ class Attempt:
                 )
             self._pause.wait(_FILE_PAUSE)
 
-    def _prune(self, folder: Path) -> None:
+    def _prune(self, made: Path) -> None:
         try:
-            saves.prune(folder)
+            saves.prune(made.parent, made.name)
         except OSError as error:
-            log.warning("Old saves of the agent cannot be removed.", folder=str(folder), why=error.strerror)
+            log.warning("Old saves of the agent cannot be removed.", folder=str(made.parent), why=error.strerror)

@@ -24,6 +24,7 @@ class DockerEvents:
         self._engine = engine
         self._reconciler = reconciler
         self._actions = actions
+        self._clock = clock
         self._since_ns = int(clock() * _NS)
         self._killed: set[str] = set()
 
@@ -33,6 +34,8 @@ class DockerEvents:
         Raises:
             DockerUnavailable: the engine is away; the loop tries again.
         """
+        # Where the clock was set back, the last event lies ahead of all that will come.
+        self._since_ns = min(self._since_ns, int(self._clock() * _NS))
         for event in self._engine.events(self._since_ns):
             self._since_ns = event.time_ns + 1
             if event.kind == "container":

@@ -19,6 +19,7 @@ from provisioning.mending import Mending
 from provisioning.observe import Look, look
 from provisioning.operations import SAVE_FAILED, Operations
 from provisioning.plan import Action, plan
+from provisioning.record import keep_record
 from provisioning.together import run_together
 
 log = get_logger("keeper")
@@ -80,10 +81,11 @@ class Keeper:
             server = self._hands.servers.get(self.server_id)
             if server is None:
                 return _PASS_INTERVAL
-            if self._draining.is_set():
-                server = replace(server, container_wanted=False)
             try:
                 _check_end(self.server_id, rounds)
+                keep_record(self._hands.layout.record(server.server_id), server)
+                if self._draining.is_set():
+                    server = replace(server, container_wanted=False)
                 if self._round(server, operation):
                     break
             except AgentError as error:

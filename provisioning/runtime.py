@@ -1,7 +1,7 @@
 """Everything that runs in the background: started once the worker owns the data directory, ended before it exits."""
 
 import socket
-import time
+from collections.abc import Callable
 
 from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import StoreFailed
@@ -19,7 +19,6 @@ log = get_logger("runtime")
 
 _NETWORK_INTERVAL = 15.0
 _TUNNEL_INTERVAL = 0.5
-_STOP_SECONDS = 2.0
 
 
 class Runtime:
@@ -62,9 +61,14 @@ class Runtime:
         ]
         self._loops = watched + ([heartbeat] if heartbeat else [])
 
-    def start(self) -> None:
-        """Begin; the caller owns the data directory."""
+    def start(self, stays: Callable[[], bool] = lambda: True) -> None:
+        """Begin; the caller owns the data directory.
+
+        Args:
+            stays: whether this process is not about to end; while it is, nothing new is begun.
+        """
         self._owner = True
+        self._reconciler.heed(stays)
         if self._hands.own_container is None:
             log.warning("The agent runs outside a container, where server names do not resolve: it starts no tunnel.")
         for loop in self._loops:
@@ -72,12 +76,10 @@ class Runtime:
 
     def stop(self) -> None:
         """End the loops. Games and tunnels go on: the next worker takes them up."""
+        # Only an operation under way is worth a wait; a loop's pass may end anywhere, and one listens for 15 s.
         for loop in self._loops:
             loop.stop(0)
         self._reconciler.stop()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for loop in self._loops:
-            loop.stop(max(0.0, deadline - time.monotonic()))
 
     def alive(self) -> dict[str, LoopHealth]:
         """Return how each loop is, by name."""

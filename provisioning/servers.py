@@ -292,7 +292,7 @@ class Servers:
         self._operations.wait(operation, _PATIENCE)
 
     def _check_changeable(self) -> None:
-        if self._reconciler.draining.is_set():
+        if self._reconciler.is_leaving():
             raise ShuttingDown("shutting_down", "The agent is being taken down and begins nothing new.")
         self._hands.engine.ping()
 

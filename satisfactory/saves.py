@@ -61,8 +61,13 @@ def keep_on_disk(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def prune(folder: Path) -> None:
-    """Remove all but the newest saves that the agent made; a player's and the game's own are not touched."""
+def prune(folder: Path, made: str) -> None:
+    """Remove all but the newest saves that the agent made; a player's and the game's own are not touched.
+
+    Args:
+        folder: where they are.
+        made: the file of the one just made: the newest, whatever a clock that was set back says of it.
+    """
     ours = {path: found[1] for path in folder.iterdir() if (found := _OURS.fullmatch(path.name))}
-    for path in sorted(ours, key=lambda path: ours[path], reverse=True)[KEPT:]:
+    for path in sorted(ours, key=lambda path: (path.name == made, ours[path]), reverse=True)[KEPT:]:
         path.unlink(missing_ok=True)

@@ -199,3 +199,16 @@ def test_a_wrong_type_does_not_get_in(store: Store) -> None:
     """The tables are strict: text in a number's place is a fault of ours, found at once."""
     with pytest.raises(sqlite3.IntegrityError):
         store.change(Failpoint.SERVER_WRITTEN, "INSERT INTO ports VALUES ('text', 'tcp', 'srv_a')")
+
+
+def test_a_later_operation_sorts_behind_though_the_clock_was_set_back(store: Store) -> None:
+    """The newest is the one asked for last, whatever the wall clock says, to the next agent too."""
+    now = 10**18
+    first = OperationTable(store, lambda: now).begin("srv_a_00000001", OperationKind.START)
+    set_back = OperationTable(store, lambda: now - 3600 * 10**9)
+    later = [set_back.begin("srv_a_00000001", kind) for kind in (OperationKind.STOP, OperationKind.KILL)]
+    ids = [operation.operation_id for operation in (first, *later)]
+    assert ids == sorted(ids)
+    newest = set_back.last_for("srv_a_00000001")
+    assert newest is not None
+    assert newest.kind is OperationKind.KILL

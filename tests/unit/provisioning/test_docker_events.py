@@ -22,7 +22,8 @@ class World:
         self.asked_from: list[int] = []
         self.by_hand: list[str] = []
         self.woken: list[str] = []
-        self.events_loop = DockerEvents(self, self, self, clock=lambda: 100.0)  # type: ignore[arg-type]
+        self.now = 100.0
+        self.events_loop = DockerEvents(self, self, self, clock=lambda: self.now)  # type: ignore[arg-type]
 
     def events(self, since_ns: int) -> Iterator[Event]:
         """Yield what the test says."""
@@ -126,3 +127,12 @@ def test_it_goes_on_after_the_last_event(world: World) -> None:
     world.see("start", "die")
     world.see()
     assert world.asked_from == [100 * 10**9, 202]
+
+
+def test_a_clock_that_is_set_back_hides_nothing(world: World) -> None:
+    """What happens from now on is earlier than what was last heard, and is asked for all the same."""
+    world.see("start")
+    world.now -= 3600
+    world.see("kill", "die")
+    assert world.asked_from[-1] == int(world.now * 10**9)
+    assert world.by_hand == [ID]

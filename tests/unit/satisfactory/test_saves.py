@@ -66,5 +66,15 @@ def test_only_the_agents_oldest_saves_go(tmp_path: Path) -> None:
     others = ["agent_stop.sav", "agent_stop_20260131T120000Z.sav.bak", "my agent_stop_20200131T120000Z.sav", "a.sav"]
     for name in (*ours, *others):
         (tmp_path / name).touch()
-    prune(tmp_path)
+    prune(tmp_path, ours[-1])
     assert {path.name for path in tmp_path.iterdir()} == {*ours[-KEPT:], *others}
+
+
+def test_the_save_just_made_stays_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    """Its name says that it is the oldest; it is the one that matters."""
+    made = "agent_stop_20260130T110000Z.sav"
+    later = [f"agent_stop_2026013{n}T120000Z.sav" for n in range(KEPT)]
+    for name in (made, *later):
+        (tmp_path / name).touch()
+    prune(tmp_path, made)
+    assert {path.name for path in tmp_path.iterdir()} == {made, *later[1:]}
