@@ -79,12 +79,26 @@ ensure_rathole() {
   export RATHOLE_CLIENT_BINARY=$PWD/build/rathole/rathole
 }
 
+# prepare PART MODE: what that part needs beside the venv. Just before the part, so that a fault of style is known before an
+# image is built.
+prepare() {
+  case $1 in
+    lint) ensure_commands "$2" shellcheck:shellcheck ;;
+    unit | contract) ;;
+    *) prepare_docker "$2" ;;
+  esac
+}
+
+# Once: the parts after the first find it done.
+docker_is_prepared=''
 prepare_docker() {
+  if [ -n "$docker_is_prepared" ]; then return; fi
   ensure_engine "$1"
   ensure_commands "$1" openssl:openssl
   build_agent_image "$1"
   build_standin_image "$1"
   ensure_rathole
+  docker_is_prepared=yes
 }
 
 lint() {
@@ -97,7 +111,7 @@ lint() {
 run_part() {
   say "== $1"
   if [ "$1" = lint ]; then lint; else "$VENV/bin/python" -m pytest "tests/$1"; fi ||
-    fail "the tests of part $1 failed; what is wrong stands above"
+    fail "part $1 failed; what is wrong stands above"
 }
 
 # among WORD LIST...
@@ -122,9 +136,10 @@ main() {
   done
   if [ ${#parts[@]} -eq 0 ]; then parts=("${PARTS[@]}"); fi
   ensure_venv "$mode"
-  if among lint "${parts[@]}"; then ensure_commands "$mode" shellcheck:shellcheck; fi
-  if among integration "${parts[@]}" || among e2e "${parts[@]}"; then prepare_docker "$mode"; fi
-  for part in "${parts[@]}"; do run_part "$part"; done
+  for part in "${parts[@]}"; do
+    prepare "$part" "$mode"
+    run_part "$part"
+  done
 }
 
 main "$@"

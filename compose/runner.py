@@ -87,13 +87,14 @@ class Compose:
         self._run(server_id, ["stop", "--timeout", f"{grace:.0f}"], deadline=grace + _SLACK)
         reached(Failpoint.COMPOSE_STOPPED)
 
-    def await_orphan(self, server_id: str) -> None:
-        """Wait for the child of a dead agent as long as that one would have, then end it; none is fine.
+    def await_orphan(self, server_id: str) -> bool:
+        """Wait for the child of a dead agent as long as that one would have, then end it; tell whether there was one.
 
         To be called before the first other call for this server.
         """
         recorded = self._records.all().get(server_id)
-        for child in {*([recorded[0]] if recorded else []), *_children(server_id)}:
+        children = {*([recorded[0]] if recorded else []), *_children(server_id)}
+        for child in children:
             left = max(0.0, self._up_deadline - proc.age(child))
             if not proc.wait(child, left):
                 log.warning(
@@ -102,6 +103,7 @@ class Compose:
                 proc.end(child, grace=_GRACE_OF_ORPHANS)
         if recorded:
             self._records.forget(server_id)
+        return bool(children)
 
     def version(self) -> str:
         """Return the version of Compose, e.g. `2.26.1-4`.

@@ -2,7 +2,9 @@
 
 import contextlib
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
@@ -19,6 +21,16 @@ from provisioning.watchdog import Verdict
 _LONGEST_STOP_NS = 10 * 60 * 10**9
 # Docker may tell of a stop a moment after the call that asked for it returned.
 _LATE_EVENT_NS = 10**9
+# Events come in a burst where Docker was away or slow, so those of earlier stops are known, too.
+_REMEMBERED_STOPS = 8
+
+
+@dataclass
+class _Stop:
+    """One stop of ours; both times in nanoseconds since 1970."""
+
+    began: int
+    ended: int
 
 
 class Actions:
@@ -30,7 +42,7 @@ class Actions:
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
-        self._stops: dict[str, tuple[int, int]] = {}
+        self._stops: defaultdict[str, deque[_Stop]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_STOPS))
         self._table: dict[Action, Callable[[Server, Look], None]] = {
             Action.ENSURE_NETWORK: self._ensure_network,
             Action.JOIN_NETWORK: self._join_network,
@@ -95,8 +107,10 @@ class Actions:
 
     def take_up(self, server_id: str) -> None:
         """Let what a dead agent had begun come to its end: a second `docker compose` beside it would fail."""
-        with self._our_stop(server_id):
-            self._hands.compose.await_orphan(server_id)
+        with self._our_stop(server_id) as stop:
+            found = self._hands.compose.await_orphan(server_id)
+        if not found:
+            self._stops[server_id].remove(stop)  # whatever was stopped meanwhile, somebody did by hand
 
     def kill(self, server_id: str) -> None:
         """Kill the container at once; one that is not there is fine."""
@@ -105,18 +119,17 @@ class Actions:
             reached(Failpoint.CONTAINER_KILLED)
 
     @contextlib.contextmanager
-    def _our_stop(self, server_id: str) -> Iterator[None]:
-        began = time.time_ns()
-        self._stops[server_id] = (began, began + _LONGEST_STOP_NS)
+    def _our_stop(self, server_id: str) -> Iterator[_Stop]:
+        stop = _Stop(began := time.time_ns(), began + _LONGEST_STOP_NS)
+        self._stops[server_id].append(stop)
         try:
-            yield
+            yield stop
         finally:
-            self._stops[server_id] = (began, time.time_ns() + _LATE_EVENT_NS)
+            stop.ended = time.time_ns() + _LATE_EVENT_NS
 
     def stopped_by_us(self, server_id: str, time_ns: int) -> bool:
         """Whether a stop that Docker reports for this time, in nanoseconds since 1970, was ours."""
-        began, ended = self._stops.get(server_id, (0, 0))
-        return began <= time_ns <= ended
+        return any(stop.began <= time_ns <= stop.ended for stop in tuple(self._stops[server_id]))
 
     def _remove_container(self, server: Server, _look: Look) -> None:
         with self._our_stop(server.server_id):

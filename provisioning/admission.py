@@ -89,7 +89,11 @@ class Admission:
 
     def _left(self, server_id: str, patience: float) -> bool:
         """Wait for a server in the way that is being removed; tell whether it left."""
-        holder = self._table.get(server_id)
-        if holder is None or not holder.deleting:
+        if not self._is_leaving(server_id):
             return False
-        return self._operations.until(lambda: self._table.get(server_id) is None, patience)
+        # Not until there is none: another one of the same id may be there at once.
+        return self._operations.until(lambda: not self._is_leaving(server_id), patience)
+
+    def _is_leaving(self, server_id: str) -> bool:
+        holder = self._table.get(server_id)
+        return holder is not None and holder.deleting

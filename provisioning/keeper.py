@@ -132,6 +132,7 @@ class Keeper:
     def _begin_anew(self) -> None:
         """Let what failed before count no more."""
         self._backoff.reset()
+        self._mending.all_well()
         self._cause = self._said = None
 
     def _settled(self, server: Server, operation: Operation | None) -> None:

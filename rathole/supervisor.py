@@ -6,6 +6,7 @@ import random
 import select
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,6 +62,8 @@ class Supervisor:
         self._tunnels: dict[str, Tunnel] = {}
         self._lock = threading.Lock()  # of the dictionary
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Not at the end of the process, where a thread may still wait on it.
+        weakref.finalize(self, os.close, self._wakeup).atexit = False
 
     def run(self, server_id: str) -> None:
         """Have a client run for the client.toml of this server; start it anew where the file changed."""

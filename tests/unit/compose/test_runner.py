@@ -205,9 +205,9 @@ def test_an_orphan_that_hangs_is_ended(docker: FakeDocker, orphan: "subprocess.P
 
 def test_an_orphan_that_nobody_recorded_is_found(docker: FakeDocker, orphan: "subprocess.Popen[bytes]") -> None:
     """The agent may die between starting it and writing it down; that of another server is left alone."""
-    compose(docker, up_deadline=0.0).await_orphan("srv_b")
+    assert not compose(docker, up_deadline=0.0).await_orphan("srv_b")
     assert not is_gone(orphan.pid)
-    compose(docker, up_deadline=0.0).await_orphan("srv_A")
+    assert compose(docker, up_deadline=0.0).await_orphan("srv_A")
     assert is_gone(orphan.pid)
 
 

@@ -8,10 +8,11 @@ import pytest
 from compose.container import Container, Event
 from core.errors import DockerUnavailable
 from provisioning.docker_events import DockerEvents
+from tests.fakes.world import Agent, World, spec
 from tests.unit.provisioning.test_crashes import FIRST, ID
 
 
-class World:
+class Heard:
     """Docker, the keepers and our own stops, as far as the events see them."""
 
     def __init__(self) -> None:
@@ -60,79 +61,142 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    """Return a world with one game."""
-    return World()
+def heard() -> Heard:
+    """Return a listener, and a host with one game."""
+    return Heard()
 
 
-def test_a_stop_by_hand_is_respected(world: World) -> None:
+def test_a_stop_by_hand_is_respected(heard: Heard) -> None:
     """A kill that was not ours, the end, and a container that stays ended."""
-    world.see("kill", "die", "stop")
-    assert world.by_hand == [ID]
+    heard.see("kill", "die", "stop")
+    assert heard.by_hand == [ID]
 
 
-def test_a_death_is_no_stop(world: World) -> None:
+def test_a_death_is_no_stop(heard: Heard) -> None:
     """There is no kill before it."""
-    world.see("die")
-    assert (world.by_hand, world.woken) == ([], [ID])
+    heard.see("die")
+    assert (heard.by_hand, heard.woken) == ([], [ID])
 
 
-def test_our_own_stop_is_nobody_elses(world: World) -> None:
+def test_our_own_stop_is_nobody_elses(heard: Heard) -> None:
     """The agent stops games too."""
-    world.ours = True
-    world.see("kill", "die", "stop")
-    assert not world.by_hand
+    heard.ours = True
+    heard.see("kill", "die", "stop")
+    assert not heard.by_hand
 
 
-def test_an_engine_that_goes_away_stops_by_nobodys_hand(world: World) -> None:
+def test_an_engine_that_goes_away_stops_by_nobodys_hand(heard: Heard) -> None:
     """It says the same of each container as a `docker stop`, and then does not answer: the games are wanted on."""
-    world.away = True
+    heard.away = True
     with pytest.raises(DockerUnavailable):
-        world.see("kill", "die")
-    world.away = False
-    world.see("die")
-    assert not world.by_hand
+        heard.see("kill", "die")
+    heard.away = False
+    heard.see("die")
+    assert not heard.by_hand
 
 
 @pytest.mark.parametrize("status", ["removing", "restarting", "running"])
-def test_a_kill_that_is_no_stop(world: World, status: str) -> None:
+def test_a_kill_that_is_no_stop(heard: Heard, status: str) -> None:
     """`docker rm -f` and a signal that a game outlived look the same but for the state of the container."""
-    world.container_now = replace(FIRST, status=status)
-    world.see("kill", "die", "destroy")
-    assert not world.by_hand
+    heard.container_now = replace(FIRST, status=status)
+    heard.see("kill", "die", "destroy")
+    assert not heard.by_hand
 
 
-def test_a_container_that_is_gone_was_removed_not_stopped(world: World) -> None:
+def test_a_container_that_is_gone_was_removed_not_stopped(heard: Heard) -> None:
     """It is made again."""
-    world.container_now = None
-    world.see("kill", "die", "destroy")
-    assert not world.by_hand
-    assert world.woken == [ID, ID]
+    heard.container_now = None
+    heard.see("kill", "die", "destroy")
+    assert not heard.by_hand
+    assert heard.woken == [ID, ID]
 
 
-def test_a_signal_is_forgotten_when_the_game_starts_again(world: World) -> None:
+def test_a_signal_is_forgotten_when_the_game_starts_again(heard: Heard) -> None:
     """A later death is not its doing."""
-    world.see("kill", "start", "die")
-    assert not world.by_hand
+    heard.see("kill", "start", "die")
+    assert not heard.by_hand
 
 
-def test_the_network_concerns_all(world: World) -> None:
+def test_the_network_concerns_all(heard: Heard) -> None:
     """Each container may have another address now."""
-    world.see("disconnect", kind="network")
-    assert world.woken == ["*"]
+    heard.see("disconnect", kind="network")
+    assert heard.woken == ["*"]
 
 
-def test_it_goes_on_after_the_last_event(world: World) -> None:
+def test_it_goes_on_after_the_last_event(heard: Heard) -> None:
     """None is missed, none is seen twice."""
-    world.see("start", "die")
-    world.see()
-    assert world.asked_from == [100 * 10**9, 202]
+    heard.see("start", "die")
+    heard.see()
+    assert heard.asked_from == [100 * 10**9, 202]
 
 
-def test_a_clock_that_is_set_back_hides_nothing(world: World) -> None:
+def test_a_clock_that_is_set_back_hides_nothing(heard: Heard) -> None:
     """What happens from now on is earlier than what was last heard, and is asked for all the same."""
-    world.see("start")
-    world.now -= 3600
-    world.see("kill", "die")
-    assert world.asked_from[-1] == int(world.now * 10**9)
-    assert world.by_hand == [ID]
+    heard.see("start")
+    heard.now -= 3600
+    heard.see("kill", "die")
+    assert heard.asked_from[-1] == int(heard.now * 10**9)
+    assert heard.by_hand == [ID]
+
+
+# And what comes of it for a server.
+
+
+@pytest.fixture
+def resting(world: World, agent: Agent) -> Agent:
+    """Return an agent whose one game has ended and whose keeper rests, so that events alone change anything."""
+    agent.servers.spawn(spec())
+    agent.reconciler.stop()
+    world.tunnels.stop(ID)
+    world.engine.end(ID)
+    agent.events.step()
+    return agent
+
+
+@pytest.mark.parametrize(
+    ("told", "by_hand"),
+    [
+        (["kill", "die", "stop"], True),
+        (["kill", "die"], True),
+        (["die"], False),
+        (["oom", "die"], False),
+        (["kill"], False),
+        (["kill", "start", "die"], False),
+        (["die", "start"], False),
+    ],
+)
+def test_only_a_death_after_a_signal_was_somebody_s_wish(
+    world: World, resting: Agent, told: list[str], *, by_hand: bool
+) -> None:
+    """Docker sends `kill` before `die` where somebody stops a container, and only `die` where the game ended."""
+    for action in told:
+        world.engine.tell(ID, action)
+    resting.events.step()
+    assert resting.row().stopped_externally is by_hand
+
+
+def test_an_event_is_heard_once(world: World, resting: Agent) -> None:
+    """The next listening begins behind the last event."""
+    world.engine.tell(ID, "kill")
+    world.engine.tell(ID, "die")
+    resting.events.step()
+    resting.hands.servers.update(ID, stopped_externally=False)
+    resting.events.step()
+    assert not resting.row().stopped_externally
+
+
+def test_a_stop_of_what_shall_not_run_changes_nothing(world: World, resting: Agent) -> None:
+    """Nor does one of a container that is not ours."""
+    resting.hands.servers.update(ID, container_wanted=False)
+    for name in (ID, "postgres"):
+        world.engine.tell(name, "kill")
+        world.engine.tell(name, "die")
+    assert resting.events.step() == 0.0
+    assert not resting.row().stopped_externally
+
+
+def test_without_docker_the_loop_tries_again(world: World, resting: Agent) -> None:
+    """The error is the loop's to say."""
+    world.engine.up = False
+    with pytest.raises(DockerUnavailable):
+        resting.events.step()
