@@ -147,12 +147,16 @@ def main(words: list[str]) -> int:
 def stop_games(settings: Settings) -> int:
     """Ask the agent that runs here to stop all games, without changing what is wanted of them."""
     scheme = "https" if settings.host_agent_tls_cert else "http"
-    answer = requests.post(
-        f"{scheme}://127.0.0.1:{settings.host_agent_port}/api/containers/stop-all",
-        headers={"X-API-Key": settings.host_agent_api_key.get_secret_value()},
-        timeout=_STOP_GAMES_SECONDS,
-        verify=False,  # noqa: S501 - our own certificate, which names another host, on our own loopback
-    )
+    try:
+        answer = requests.post(
+            f"{scheme}://127.0.0.1:{settings.host_agent_port}/api/containers/stop-all",
+            headers={"X-API-Key": settings.host_agent_api_key.get_secret_value()},
+            timeout=_STOP_GAMES_SECONDS,
+            verify=False,  # noqa: S501 - our own certificate, which names another host, on our own loopback
+        )
+    except requests.RequestException as error:
+        sys.stderr.write(f"The agent on port {settings.host_agent_port} does not answer ({type(error).__name__}).\n")
+        return 1
     sys.stdout.write(f"{answer.json()['message']}\n")
     return 0 if answer.ok else 1
 

@@ -9,8 +9,7 @@ from core.models import Phase, Ports, Saved, SaveOutcome
 from core.operations import Operation
 from orchestrator.node import NodeStats
 from provisioning.crashes import Crash
-from provisioning.servers import ClientView
-from provisioning.view import ServerView, TunnelView
+from provisioning.view import ClientView, ServerView, TunnelView
 from rathole.services import ServiceStatus
 
 Answer = dict[str, Any]

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.errors import (
     AgentError,
+    Busy,
     ComposeFailed,
     Conflict,
     DeadlinePassed,
@@ -56,6 +57,7 @@ STATUS: dict[type[AgentError], int] = {
     GameFailed: 502,
     DockerUnavailable: 503,
     StoreFailed: 503,
+    Busy: 503,
     ShuttingDown: 503,
     LoopsStuck: 503,
     DeadlinePassed: 504,

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 from collections.abc import Callable
 
 import structlog
@@ -12,8 +13,12 @@ from api.auth import Gate
 from api.requests import MAX_BODY
 from api.routes import ROUTES, Access, Route
 from api.services import Services
+from core.errors import Busy
 from core.ids import check_server_id
 
+# Of gunicorn's 64 threads, so that changes which take minutes never close the door to reads.
+_CHANGES_AT_ONCE = 32
+_BUSY_SECONDS = 5
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -31,11 +36,13 @@ def register(app: Flask, services: Services) -> None:
     app.before_request(_gate(services))
     app.after_request(_give_request_id)
     app.teardown_request(_forget_request_id)
+    places = threading.BoundedSemaphore(_CHANGES_AT_ONCE)
     for route in ROUTES:
+        serve = _serving(route, services)
         app.add_url_rule(
             route.path,
             endpoint=route.name,
-            view_func=_serving(route, services),
+            view_func=serve if route.method == "GET" else _in_place(serve, places),
             methods=[route.method],
             provide_automatic_options=False,
         )
@@ -47,6 +54,20 @@ def _serving(route: Route, services: Services) -> Callable[..., Response]:
         return jsonify(route.handler(services, **checked))
 
     return serve
+
+
+def _in_place(serve: Callable[..., Response], places: threading.Semaphore) -> Callable[..., Response]:
+    """Serve a change in one of the places: whoever finds none is told to come back, and holds no thread."""
+
+    def serve_in_place(**path: str) -> Response:
+        if not places.acquire(blocking=False):
+            raise Busy("busy", "Too many changes are under way; try again in a moment.", retryAfter=_BUSY_SECONDS)
+        try:
+            return serve(**path)
+        finally:
+            places.release()
+
+    return serve_in_place
 
 
 def _gate(services: Services) -> Callable[[], None]:

@@ -52,6 +52,10 @@ class StoreFailed(AgentError):
     """The data directory cannot be written or read (HTTP 503)."""
 
 
+class Busy(AgentError):
+    """As many callers wait already as may (HTTP 503); `retryAfter` in the details is in seconds."""
+
+
 class ShuttingDown(AgentError):
     """The agent is about to exit and begins nothing new (HTTP 503)."""
 

@@ -13,7 +13,7 @@ from core.servers import Server
 from provisioning.watchdog import Verdict
 
 # Docker's words for a container that runs or that Docker itself is about to run again.
-_ALIVE = frozenset({"running", "restarting", "paused"})
+ALIVE = frozenset({"running", "restarting", "paused"})
 
 
 class Action(StrEnum):
@@ -68,7 +68,7 @@ class ContainerSeen:
     @property
     def is_alive(self) -> bool:
         """Whether it runs, or Docker is about to run it again."""
-        return self.status in _ALIVE
+        return self.status in ALIVE
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The servers, as the HTTP face speaks of them: every call writes a wish down, wakes the keeper and waits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
@@ -16,8 +15,7 @@ from provisioning.dangling import Dangling
 from provisioning.hands import Hands
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
-from provisioning.view import Facts, ServerView, view_of
-from rathole.supervisor import TunnelStatus
+from provisioning.view import ClientView, Facts, ServerView, view_of
 
 # A first pull of the game's image takes minutes; the orchestrator sets no timeout of its own.
 _PATIENCE = 600.0
@@ -37,21 +35,6 @@ class Cleanup(StrEnum):
     STOP = "stop"  # the container down, data kept, the tunnel down, its address kept
     DELETE = "delete"  # everything, the data too
     RATHOLE = "rathole"  # the tunnel and its files only
-
-
-@dataclass(frozen=True)
-class ClientView:
-    """The tunnel client of one server, as the wire names it.
-
-    Attributes:
-        config_path: its client.toml.
-        ports: the public ports.
-        status: what the supervisor says.
-    """
-
-    config_path: str
-    ports: Ports
-    status: TunnelStatus
 
 
 class Servers:
@@ -124,7 +107,7 @@ class Servers:
         *,
         force: bool = False,
     ) -> SaveOutcome | None:
-        """Stop a server as far as `cleanup` says; one that is not there is stopped already.
+        """Stop a server as far as `cleanup` says; one that is not there, or about to go, is stopped already.
 
         Returns:
             What came of saving it; None where there was nothing to save.
@@ -132,15 +115,18 @@ class Servers:
         Raises:
             Conflict: it could not be saved, and `force` was not given.
         """
-        if self._table.get(server_id) is None:
+        server = self._table.get(server_id)
+        if server is None:
             return None
-        if cleanup is Cleanup.STOP:
-            unwant = partial(self._unwant, server_id)
-            return self._change(server_id, OperationKind.STOP, unwant, user_token, force=force)
         if cleanup is Cleanup.DELETE:
             self.delete(server_id, user_token)
-        else:
+        elif server.deleting:
+            return None
+        elif cleanup is Cleanup.RATHOLE:
             self._drop_tunnel(server_id, user_token)
+        else:
+            unwant = partial(self._unwant, server_id)
+            return self._change(server_id, OperationKind.STOP, unwant, user_token, force=force)
         return None
 
     def kill(self, server_id: str) -> ServerView:
@@ -202,7 +188,7 @@ class Servers:
     def stop_tunnel(self, server_id: str, user_token: str | None = None) -> None:
         """Take a running server's tunnel and address away; a stopped one keeps its address for the next start."""
         server = self._table.get(server_id)
-        if server and server.container_wanted:
+        if server and server.container_wanted and not server.deleting:
             self._drop_tunnel(server_id, user_token)
 
     def _drop_tunnel(self, server_id: str, user_token: str | None) -> None:
@@ -224,7 +210,7 @@ class Servers:
             raise DeadlinePassed("games_still_run", f"Still running: {running}. The agent goes on with all games.")
 
     def _running(self) -> list[str]:
-        return [view.server_id for view in self.views() if _may_run(view)]
+        return [view.server_id for view in self.views() if view.may_run]
 
     def view(self, server_id: str) -> ServerView:
         """Return what is wanted and seen of a server.
@@ -295,10 +281,3 @@ class Servers:
         if self._reconciler.is_leaving():
             raise ShuttingDown("shutting_down", "The agent is being taken down and begins nothing new.")
         self._hands.engine.ping()
-
-
-def _may_run(view: ServerView) -> bool:
-    """Whether a game runs, for all that is known: nobody may have looked yet."""
-    if view.container is None:
-        return view.observed_at is None
-    return view.container.status in {"running", "restarting", "paused"}

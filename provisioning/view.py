@@ -11,8 +11,9 @@ from core.settings import Settings
 from provisioning.budget import Deaths
 from provisioning.crashes import Crash
 from provisioning.observe import Look
+from provisioning.plan import ALIVE
 from provisioning.watchdog import Verdict
-from rathole.supervisor import TunnelStatus
+from rathole.status import TunnelStatus
 
 _MANAGER_REASONS = {
     "auth_refused": TunnelReason.AUTH_REFUSED,
@@ -80,6 +81,28 @@ class ServerView:
     def requested_ports(self) -> Ports:
         """The ports of the request."""
         return self.spec.ports
+
+    @property
+    def may_run(self) -> bool:
+        """Whether a game runs, for all that is known: nobody may have looked yet."""
+        if self.container is None:
+            return self.observed_at is None
+        return self.container.status in ALIVE
+
+
+@dataclass(frozen=True)
+class ClientView:
+    """The tunnel client of one server, as the wire names it.
+
+    Attributes:
+        config_path: its client.toml.
+        ports: the public ports.
+        status: what the supervisor says.
+    """
+
+    config_path: str
+    ports: Ports
+    status: TunnelStatus
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from core.clock import utc_now
 from core.errors import AgentError, Conflict, InvalidRequest, NotFound
 from core.models import Phase, Ports, Saved, SaveOutcome, ServerSpec, TunnelState
 from provisioning.loops import LoopHealth
-from provisioning.servers import Cleanup, ClientView
-from provisioning.view import ServerView, TunnelView
+from provisioning.servers import Cleanup
+from provisioning.view import ClientView, ServerView, TunnelView
 from rathole.services import ServiceStatus
 from rathole.status import TunnelStatus
 

@@ -88,7 +88,7 @@ def test_a_second_edge_waits_for_the_first(edge: Edge, tmp_path: Path) -> None:
     second.environ = {"EDGE_DATA_DIR": str(tmp_path / "data")}
     try:
         second.start(wait=False)
-        wait_until(lambda: "Another edge has the data directory" in second.log, within=15, saying="it waits")
+        wait_until(lambda: "Another process owns the data directory" in second.log, within=15, saying="it waits")
         with pytest.raises(requests.Timeout):
             second.health()
         assert edge.instance("srv_1")["is_running"]
@@ -107,7 +107,7 @@ def test_a_waiting_edge_ends_when_told(edge: Edge, tmp_path: Path) -> None:
     second.environ = {"EDGE_DATA_DIR": str(tmp_path / "data")}
     try:
         second.start(wait=False)
-        wait_until(lambda: "Another edge has the data directory" in second.log, within=15, saying="it waits")
+        wait_until(lambda: "Another process owns the data directory" in second.log, within=15, saying="it waits")
         assert second.stop() == 0
     finally:
         second.clear()
@@ -139,7 +139,7 @@ def test_what_is_not_http_is_answered_in_json(edge: Edge, text: bytes) -> None:
         caller.sendall(text)
         head, _, body = caller.makefile("rb").read().partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(body)["code"] == "bad_request"
+    assert json.loads(body)["code"] == "malformed_request"
 
 
 def test_silent_callers_do_not_keep_others_waiting_for_ever(edge: Edge) -> None:

@@ -1,6 +1,7 @@
 """What happens meanwhile: calls that meet, worlds that fail, agents that die, and people who do things by hand."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -338,7 +339,8 @@ def test_orphans_are_taken_off_when_the_manager_is_back(world: World, agent: Age
 
 
 def by_hand(agent: Agent, do: Callable[[], None]) -> None:
-    """Do something behind the agent's back, of which Docker tells it."""
+    """Do something behind the agent's back, of which Docker tells it, and of nothing else."""
+    agent.events._since_ns = time.time_ns()
     do()
     agent.events.step()
 
@@ -350,17 +352,20 @@ def stop_by_hand(world: World) -> None:
 
 def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agent: Agent) -> None:
     """It is shown, and `start` takes it up again."""
+    world.games.answering.add(ID)  # else it is looked at each second, and might be seen before Docker tells of it
     agent.servers.spawn(spec())
     by_hand(agent, lambda: stop_by_hand(world))
     wait_until(lambda: not agent.reconciler.last_look(ID).seen.is_alive, within=5, saying="it is seen")  # type: ignore[union-attr]
     assert agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY
-    assert agent.servers.start(ID).phase is Phase.STARTING
+    assert agent.servers.start(ID).phase is Phase.READY
 
 
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
     """With its tunnel."""
+    world.games.answering.add(ID)  # else it is looked at each second, and might be seen before Docker tells of it
     agent.servers.spawn(spec())
     by_hand(agent, lambda: stop_by_hand(world))
+    wait_until(lambda: ID not in world.tunnels.running, within=5, saying="its tunnel ends")
     by_hand(agent, lambda: world.engine.run(ID, spec().ports))
     world.reached()
     wait_until(lambda: not agent.row().stopped_externally, within=5, saying="it is wanted again")

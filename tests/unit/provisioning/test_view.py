@@ -17,6 +17,7 @@ from provisioning.view import Facts, view_of
 from provisioning.watchdog import Verdict
 from rathole.status import TunnelStatus
 from tests.unit.provisioning.paper import GRANTED, SEEN, SERVER, STOPPED
+from tests.unit.provisioning.test_crashes import FIRST
 
 SETTINGS = load_settings(
     {"NODE_ID": "n", "HOST_AGENT_API_KEY": "0123456789abcdef", "RATHOLE_INSTANCE_MANAGER_HOST": "vps.example.org"}
@@ -205,3 +206,12 @@ def test_how_a_game_was_given_up_is_told_as_long_as_it_is_known() -> None:
     assert view_of(facts(server=CRASHED)).last_crash == CRASH
     assert view_of(facts(server=CRASHED | {"crashed": False})).last_crash == CRASH
     assert view_of(facts()).last_crash is None
+
+
+def test_a_game_that_nobody_looked_at_may_run() -> None:
+    """Else all games would count as stopped before the first look."""
+    seen = replace(READY, container=FIRST)
+    assert view_of(facts(look=None)).may_run
+    assert view_of(facts(look=seen)).may_run
+    assert not view_of(facts(look=replace(seen, container=replace(FIRST, status="exited")))).may_run
+    assert not view_of(facts(look=DOWN)).may_run
