@@ -182,8 +182,11 @@ class Engine:
         reached(Failpoint.IMAGE_PULLED)
 
     def stop(self, name: str, grace: float) -> None:
-        """Stop a container, with `grace` seconds between its stop signal and the kill; a stopped one is fine."""
-        with self._client_with(_STOP_SLACK) as client, translated():
+        """Stop a container, with `grace` seconds between its stop signal and the kill.
+
+        One that is stopped, or not there, is fine.
+        """
+        with self._client_with(_STOP_SLACK) as client, translated(fine=[_ABSENT]):
             client.stop(name, timeout=round(grace))
 
     def kill(self, name: str) -> None:

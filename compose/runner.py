@@ -72,21 +72,6 @@ class Compose:
         )
         reached(Failpoint.COMPOSE_UP)
 
-    def stop(self, server_id: str, grace: float) -> None:
-        """Stop the server's container; one that is stopped, or not there, is fine.
-
-        The file is not needed: Compose finds the container by the labels it gave it (tried with 2.26).
-
-        Args:
-            server_id: whose container.
-            grace: seconds between the stop signal and the kill.
-
-        Raises:
-            ComposeFailed, DockerUnavailable, DeadlinePassed: as for `up`.
-        """
-        self._run(server_id, ["stop", "--timeout", f"{grace:.0f}"], deadline=grace + _SLACK)
-        reached(Failpoint.COMPOSE_STOPPED)
-
     def await_orphan(self, server_id: str) -> bool:
         """Wait for the child of a dead agent as long as that one would have, then end it; tell whether there was one.
 

@@ -39,7 +39,7 @@ class Failpoint(StrEnum):
     INSTANCE_REMOVED = "instance_removed"
     COMPOSE_SPAWNED = "compose_spawned"
     COMPOSE_UP = "compose_up"
-    COMPOSE_STOPPED = "compose_stopped"
+    CONTAINER_STOPPED = "container_stopped"
     GAME_CLAIMED = "game_claimed"
     GAME_LOCKED = "game_locked"
     SAVE_DONE = "save_done"

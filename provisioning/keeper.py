@@ -162,6 +162,8 @@ class Keeper:
     def _save(self, server: Server, operation: Operation | None) -> None:
         container = self.last_look.container if self.last_look else None
         if container:
+            # The wish can be younger than the look at the operations, of which one came with it.
+            operation = operation or self._operations.current(self.server_id)
             ports = container.ports or self._hands.ports(server)
             self._hands.saving.before_end(server, container, ports, operation, self._operations)
 

@@ -74,13 +74,6 @@ def test_up_can_make_the_container_anew(docker: FakeDocker) -> None:
     assert docker.seen["argv"][-1] == "--force-recreate"
 
 
-def test_stop_needs_no_file(docker: FakeDocker) -> None:
-    """A file that is gone or broken does not keep a server from being stopped."""
-    compose(docker).stop("srv_JohnDoe", 60.0)
-    assert docker.seen["argv"] == ["compose", "-p", "srv_johndoe", "stop", "--timeout", "60"]
-    assert docker.seen["cwd"] == "/"
-
-
 def test_version_is_composes_own(docker: FakeDocker) -> None:
     """What is told is the number alone."""
     docker.order(stdout="2.26.1-4\n")
@@ -107,13 +100,13 @@ def test_an_engine_that_is_away_is_another_family(docker: FakeDocker) -> None:
     """The caller can tell "Docker is away" (503) from "Docker refused" (502)."""
     docker.order(code=1, stderr="Cannot connect to the Docker daemon at unix:///var/run/docker.sock.\n")
     with pytest.raises(DockerUnavailable):
-        compose(docker).stop("srv_a", 1.0)
+        compose(docker).up("srv_a", FILE)
 
 
 def test_warnings_alone_are_no_failure(docker: FakeDocker) -> None:
     """Only the exit code says that it failed."""
     docker.order(stderr='Warning: No resource found to remove for project "srv_a".\n')
-    compose(docker).stop("srv_a", 1.0)
+    compose(docker).up("srv_a", FILE)
 
 
 def test_a_missing_docker_is_named(tmp_path: Path) -> None:
