@@ -4,7 +4,7 @@
 #   ./deploy-host-agent.sh [--install]          deploy: settings, image, container; done when the agent is ready
 #   ./deploy-host-agent.sh [--install] --demo   a demo beside it: agent, VPS side and a stand-in game on this host, asked
 #                                               through a real tunnel
-#   ./deploy-host-agent.sh --down [--games]     take the agent away; --games saves and stops the games first
+#   ./deploy-host-agent.sh --down [--games]     take the agent away; --games stops the games first
 #   ./deploy-host-agent.sh --demo --down        take the demo away; nothing of it stays but images
 #
 #   --install   install what is missing (Docker, Compose) from the distribution's packages, and start the engine
@@ -56,12 +56,12 @@ down() {
     return
   fi
   if [ -n "$1" ]; then
-    step "Saving and stopping the games" stop_games ||
-      fail "not every game could be saved and stopped, so the agent stays; the reason stands above"
+    step "Stopping the games" stop_games ||
+      fail "not every game could be stopped, so the agent stays; the reason stands above"
   fi
   remove_containers "$AGENT_CONTAINER" satis-network-setup
   say "The agent is gone, and with it every tunnel: players are cut off until it is deployed again."
-  if [ -z "$1" ]; then say "The games themselves still run; --down --games would have saved and stopped them."; fi
+  if [ -z "$1" ]; then say "The games themselves still run. To stop them too, deploy again and use --down --games."; fi
 }
 
 main() {
