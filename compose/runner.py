@@ -12,9 +12,6 @@ from core.failpoints import Failpoint, reached
 from core.ids import project_name
 from core.log import get_logger
 
-_SLACK = 30.0
-_VERSION_DEADLINE = 10.0
-
 _GRACE_OF_ORPHANS = 2.0
 
 log = get_logger("compose")
@@ -90,32 +87,17 @@ class Compose:
             self._records.forget(server_id)
         return bool(children)
 
-    def version(self) -> str:
-        """Return the version of Compose, e.g. `2.26.1-4`.
-
-        Raises:
-            ComposeFailed: it is not installed.
-            DockerUnavailable: `docker` itself is not.
-        """
-        return self._docker(["version", "--short"], deadline=_VERSION_DEADLINE).strip()
-
     def _run(self, server_id: str, words: list[str], *, deadline: float) -> None:
         def started(identity: proc.ProcessIdentity) -> None:
             reached(Failpoint.COMPOSE_SPAWNED)
             self._records.record(server_id, identity, utc_now())
 
         try:
-            self._docker(["-p", project_name(server_id), *words], deadline=deadline, started=started)
+            self._docker(["-p", project_name(server_id), *words], deadline, started)
         finally:
             self._records.forget(server_id)
 
-    def _docker(
-        self,
-        words: list[str],
-        *,
-        deadline: float,
-        started: Callable[[proc.ProcessIdentity], None] | None = None,
-    ) -> str:
+    def _docker(self, words: list[str], deadline: float, started: Callable[[proc.ProcessIdentity], None]) -> None:
         argv = ["docker", "compose", *words]
         try:
             # From `/`, since a compose file in the working directory would be read where none is named.
@@ -126,7 +108,6 @@ class Compose:
             ) from error
         if done.returncode != 0:
             raise classify(done.stderr)
-        return done.stdout
 
 
 def _children(server_id: str) -> Iterator[proc.ProcessIdentity]:

@@ -74,12 +74,6 @@ def test_up_can_make_the_container_anew(docker: FakeDocker) -> None:
     assert docker.seen["argv"][-1] == "--force-recreate"
 
 
-def test_version_is_composes_own(docker: FakeDocker) -> None:
-    """What is told is the number alone."""
-    docker.order(stdout="2.26.1-4\n")
-    assert compose(docker).version() == "2.26.1-4"
-
-
 def test_no_secret_reaches_the_child(docker: FakeDocker) -> None:
     """Compose would fill the agent's variables into the file; it sees PATH, HOME and DOCKER_* only."""
     given = environ(docker, DOCKER_HOST="unix:///x.sock", RATHOLE_TOKEN="hunter2", HOST_AGENT_API_KEY="key")
