@@ -38,18 +38,12 @@ class Body(BaseModel):
 
 
 class ServerBody(Body):
-    """Names a server: start, kill."""
+    """Names a server: start, restart, kill."""
 
     server_id: ServerId
 
 
-class RestartBody(ServerBody):
-    """Names a server whose game is to be ended; `force` does it even where it cannot be saved."""
-
-    force: bool | None = None
-
-
-class StopBody(RestartBody):
+class StopBody(ServerBody):
     """Names a server and what shall go with it; nothing but the container by default."""
 
     cleanup_type: Cleanup | None = None
