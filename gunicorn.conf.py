@@ -82,7 +82,7 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401
     worker.cfg.set("graceful_timeout", graceful_timeout - _EXIT_SECONDS)
     worker.data_lock = DataLock(layout.lock)
     if worker.data_lock.acquire(worker.keep_waiting):
-        worker.wsgi.extensions["runtime"].start()
+        worker.wsgi.extensions["runtime"].start(lambda: worker.alive)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401

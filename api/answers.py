@@ -5,11 +5,11 @@ from typing import Any
 
 from compose.container import Container
 from core.clock import utc_now
-from core.models import Phase, Ports
+from core.models import Phase, Ports, Saved, SaveOutcome
 from core.operations import Operation
 from orchestrator.node import NodeStats
-from provisioning.servers import ClientView
-from provisioning.view import ServerView, TunnelView
+from provisioning.crashes import Crash
+from provisioning.view import ClientView, ServerView, TunnelView
 from rathole.services import ServiceStatus
 
 Answer = dict[str, Any]
@@ -21,6 +21,12 @@ _WITHOUT_CONTAINER = {Phase.PROVISIONING: "created", Phase.STARTING: "created", 
 def done(message: str) -> Answer:
     """Return the plain success."""
     return {"status": "success", "message": message}
+
+
+def ended(message: str, save: SaveOutcome | None) -> Answer:
+    """Return that a game was ended, and whether it was saved before."""
+    why = f" It was not saved: {save.message}" if save and save.message else ""
+    return done(message + why) | _save(save)
 
 
 def status(view: ServerView) -> Answer:
@@ -50,11 +56,15 @@ def spawned(view: ServerView) -> Answer:
     }
 
 
-def containers(views: Sequence[ServerView]) -> Answer:
-    """Return how all servers are, as of the oldest observation among them; null where one was never observed."""
+def containers(views: Sequence[ServerView], dangling: Sequence[Container]) -> Answer:
+    """Return how all servers are, as of the oldest observation among them; null where one was never observed.
+
+    `dangling` are the containers that look like a server's and belong to none.
+    """
     return {
         "status": "success",
         "containers": [status(view) for view in views],
+        "dangling": [_dangling(container) for container in dangling],
         "observedAt": min((view.observed_at or "" for view in views), default=utc_now()) or None,
     }
 
@@ -74,6 +84,7 @@ def stats(node_id: str, usage: NodeStats, views: Sequence[ServerView]) -> Answer
         "diskUsage": usage.disk_usage,
         "containerCount": len(present),
         "runningContainers": [v.server_id for v in present if v.container and v.container.status == "running"],
+        "crashedServers": [view.server_id for view in views if view.phase is Phase.CRASHED],
         "timestamp": utc_now(),
     }
 
@@ -115,6 +126,14 @@ def _info(container: Container) -> Answer:
     }
 
 
+def _dangling(container: Container) -> Answer:
+    return {"name": container.name, "containerId": container.id, "status": container.status, "info": _info(container)}
+
+
+def _crash(crash: Crash) -> Answer:
+    return {"at": crash.at, "reason": crash.reason, "message": crash.message, "log": list(crash.log)}
+
+
 def _agent(view: ServerView) -> Answer:
     return {
         "phase": view.phase,
@@ -126,6 +145,7 @@ def _agent(view: ServerView) -> Answer:
         "operation": _operation(view.operation) if view.operation else None,
         "pendingChanges": view.pending_changes,
         "observedAt": view.observed_at,
+        "lastCrash": _crash(view.last_crash) if view.last_crash else None,
     }
 
 
@@ -148,6 +168,14 @@ def _service(service: ServiceStatus) -> Answer:
     }
 
 
+def _save(save: SaveOutcome | None) -> Answer:
+    if save is None:
+        return {"saved": None, "file": None, "seconds": None}
+    # Programs ask whether it was saved; the third word is the one that is neither.
+    saved = save.saved.value if save.saved is Saved.IMPOSSIBLE else save.saved is Saved.TRUE
+    return {"saved": saved, "file": save.file, "seconds": save.seconds}
+
+
 def _operation(operation: Operation) -> Answer:
     return {
         "id": operation.operation_id,
@@ -158,4 +186,5 @@ def _operation(operation: Operation) -> Answer:
         "endedAt": operation.ended_at,
         "errorCode": operation.error_code,
         "errorMessage": operation.error_message,
+        **_save(operation.save),
     }

@@ -3,7 +3,7 @@
 from api import answers
 from api.answers import Answer
 from api.auth import user_token
-from api.requests import ServerBody, StopBody, read
+from api.requests import RestartBody, ServerBody, StopBody, read
 from api.services import Services
 from core.errors import InvalidRequest
 from core.ids import check_server_id
@@ -42,15 +42,15 @@ def stop(services: Services) -> Answer:
     """Stop a server; what goes with it says `cleanupType`. One that is not there is stopped, as asked."""
     body = read(StopBody)
     cleanup = body.cleanup_type or Cleanup.STOP
-    services.servers.stop(body.server_id, cleanup, user_token())
-    return answers.done(_STOPPED[cleanup].format(body.server_id))
+    save = services.servers.stop(body.server_id, cleanup, user_token(), force=bool(body.force))
+    return answers.ended(_STOPPED[cleanup].format(body.server_id), save)
 
 
 def restart(services: Services) -> Answer:
     """Stop and start a server."""
-    server_id = read(ServerBody).server_id
-    services.servers.restart(server_id, user_token())
-    return answers.done(f"Server {server_id} is restarted.")
+    body = read(RestartBody)
+    save = services.servers.restart(body.server_id, user_token(), force=bool(body.force))
+    return answers.ended(f"Server {body.server_id} is restarted.", save)
 
 
 def kill(services: Services) -> Answer:
@@ -79,4 +79,4 @@ def delete(services: Services, server_id: str) -> Answer:
 
 def everything(services: Services) -> Answer:
     """Say how all servers are."""
-    return answers.containers(services.servers.views())
+    return answers.containers(services.servers.views(), services.servers.dangling())

@@ -38,12 +38,18 @@ class Body(BaseModel):
 
 
 class ServerBody(Body):
-    """Names a server: start, restart, kill."""
+    """Names a server: start, kill."""
 
     server_id: ServerId
 
 
-class StopBody(ServerBody):
+class RestartBody(ServerBody):
+    """Names a server whose game is to be ended; `force` does it even where it cannot be saved."""
+
+    force: bool | None = None
+
+
+class StopBody(RestartBody):
     """Names a server and what shall go with it; nothing but the container by default."""
 
     cleanup_type: Cleanup | None = None

@@ -6,6 +6,7 @@ from compose.container import Network
 from compose.engine import Engine
 from compose.file import NETWORK
 from core.errors import ComposeFailed
+from core.failpoints import Failpoint, reached
 
 __all__ = ["NETWORK", "ensure_member", "ensure_network"]
 
@@ -30,6 +31,7 @@ def ensure_network(engine: Engine, name: str = NETWORK) -> Network:
         found = engine.networks(name)
         if not found:
             engine.create_network(name, {_COMPOSE_LABEL: name})
+            reached(Failpoint.NETWORK_MADE)
             found = engine.networks(name)
         return found[0] if len(found) == 1 else _without_twins(engine, name, found)
 
@@ -63,3 +65,4 @@ def ensure_member(engine: Engine, network: Network, container_id: str, alias: st
     """
     if container_id not in network.members:
         engine.connect(network.id, container_id, [alias])
+        reached(Failpoint.NETWORK_JOINED)

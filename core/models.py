@@ -93,6 +93,31 @@ class OperationStatus(StrEnum):
     FAILED = "failed"
 
 
+class Saved(StrEnum):
+    """Whether a game was saved before its end."""
+
+    TRUE = "true"
+    FALSE = "false"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class SaveOutcome:
+    """What came of saving a game before its end.
+
+    Attributes:
+        saved: `impossible` where nobody gave the agent the right to.
+        file: name of the save, None where there is none.
+        seconds: how long it took.
+        message: why it was not saved, as a sentence; empty where it was.
+    """
+
+    saved: Saved
+    file: str | None
+    seconds: float
+    message: str
+
+
 @dataclass(frozen=True)
 class Ports:
     """The two numbers of a server, each the same at the VPS, in rathole and in the game.

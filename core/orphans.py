@@ -1,6 +1,7 @@
 """The table of instances that the manager still has for servers that we no longer tunnel."""
 
 from core.clock import utc_now
+from core.failpoints import Failpoint
 from core.store import Store
 
 
@@ -12,7 +13,11 @@ class OrphanTable:
 
     def add(self, server_id: str) -> None:
         """Remember that the manager's instance of this server is to go."""
-        self._store.change("INSERT OR IGNORE INTO orphan_instances VALUES (?, ?)", (server_id, utc_now()))
+        self._store.change(
+            Failpoint.INSTANCE_RELEASED,
+            "INSERT OR IGNORE INTO orphan_instances VALUES (?, ?)",
+            (server_id, utc_now()),
+        )
 
     def has(self, server_id: str) -> bool:
         """Whether the manager still has an instance that is to go."""
@@ -24,4 +29,4 @@ class OrphanTable:
 
     def remove(self, server_id: str) -> None:
         """The manager has it no more."""
-        self._store.change("DELETE FROM orphan_instances WHERE server_id = ?", (server_id,))
+        self._store.change(Failpoint.ORPHAN_REMOVED, "DELETE FROM orphan_instances WHERE server_id = ?", (server_id,))

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +168,23 @@ def kill_group(leader: int) -> None:
     """Kill a session's leader and all its children; one that is gone is fine."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def age(identity: ProcessIdentity) -> float:
+    """Return the seconds since a process of this boot was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - identity.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def wait(identity: ProcessIdentity, timeout: float) -> bool:
+    """Wait up to `timeout` seconds for the end of a process; tell whether it has ended."""
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return not is_running(identity) or wait_ended(pidfd, timeout)
+    finally:
+        os.close(pidfd)
 
 
 def end(identity: ProcessIdentity, *, grace: float) -> None:

@@ -71,6 +71,10 @@ class Settings(BaseModel):
     satis_data_dir: Path = Path("/data")
     game_server_image: Annotated[str, Field(min_length=1)] = "wolveix/satisfactory-server:v1.9.10"
     publish_ports: bool | None = None
+    save_timeout: Seconds = 120
+    restart_budget: Annotated[int, Field(ge=1)] = 5
+    restart_window: Seconds = 600
+    dangling_grace: Seconds | None = None
 
     host_agent_port: PortNumber = 8082
     host_agent_api_key: SecretStr
@@ -100,6 +104,8 @@ class Settings(BaseModel):
     rathole_remote_host: Host = ""
     rathole_public_host: Host = ""
     port_policy: Literal["follow", "keep"] = "follow"
+    watchdog_seconds: Seconds = 30
+    refused_seconds: Seconds = 60
 
     @field_validator("host_agent_api_key")
     @classmethod

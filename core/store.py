@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import StoreFailed
+from core.failpoints import Failpoint, reached
 from core.files import PRIVATE_FILE, make_private_directory
 from core.schema import MIGRATIONS
 
@@ -70,8 +71,11 @@ class Store:
             raise StoreFailed("store_failed", f"The store {self._path} cannot be used: {error}.") from error
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, name: Failpoint) -> Iterator[None]:
         """Make the changes inside one: all on disk when the block ends, none if it raises.
+
+        Args:
+            name: the failpoint behind it; inside another transaction that one's counts.
 
         Raises:
             StoreFailed: the disk is full, the file is damaged, or a newer agent wrote it.
@@ -90,10 +94,11 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            reached(name)
 
-    def change(self, statement: str, values: Sequence[Any] = ()) -> int:
+    def change(self, name: Failpoint, statement: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT, UPDATE or DELETE in a transaction; return how many rows it touched."""
-        with self.transaction():
+        with self.transaction(name):
             return self._connection.execute(statement, values).rowcount
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:

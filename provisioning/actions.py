@@ -1,7 +1,6 @@
 """How each action of the plan is done. Every one may be repeated: it looks before it acts, or does no harm twice."""
 
 import contextlib
-import json
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -9,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
-from compose.network import NETWORK, ensure_network
+from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import NotFound
+from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
 from provisioning.hands import Hands
 from provisioning.observe import Look, compose_text
 from provisioning.plan import Action
+from provisioning.watchdog import Verdict
 
 _LONGEST_STOP_NS = 10 * 60 * 10**9
 # Docker may tell of a stop a moment after the call that asked for it returned.
@@ -44,12 +45,14 @@ class Actions:
         self._stops: defaultdict[str, deque[_Stop]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_STOPS))
         self._table: dict[Action, Callable[[Server, Look], None]] = {
             Action.ENSURE_NETWORK: self._ensure_network,
+            Action.JOIN_NETWORK: self._join_network,
             Action.PULL_IMAGE: self._pull_image,
             Action.WRITE_COMPOSE_FILE: self._write_compose_file,
             Action.UP: self._up,
             Action.RECREATE: self._recreate,
             Action.STOP_CONTAINER: self._stop_container,
             Action.REMOVE_CONTAINER: self._remove_container,
+            Action.CLAIM: self._claim,
             Action.WRITE_CLIENT_CONFIG: self._write_client_config,
             Action.RUN_TUNNEL: self._run_tunnel,
             Action.BOUNCE_TUNNEL: self._bounce_tunnel,
@@ -66,6 +69,8 @@ class Actions:
         """
         if action is Action.ASK_MANAGER:
             self._hands.instances.ask(server, user_token)
+        elif action is Action.REMAKE_INSTANCE:
+            self._hands.instances.remake(server, user_token)
         elif action is Action.RELEASE_INSTANCE:
             self._release_instance(server, user_token)
         else:
@@ -74,15 +79,21 @@ class Actions:
     def _ensure_network(self, _server: Server, _look: Look) -> None:
         ensure_network(self._hands.engine, NETWORK)
 
+    def _join_network(self, server: Server, look: Look) -> None:
+        if look.container:
+            network = ensure_network(self._hands.engine, NETWORK)
+            ensure_member(self._hands.engine, network, look.container.id, server.server_id)
+            # Who sent a packet meanwhile is stuck, whatever the address is now.
+            self._hands.servers.update(server.server_id, bounced_for=None)
+
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)
 
     def _write_compose_file(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.data(server.server_id))
-        record = {"spec": json.loads(server.spec.to_json()), "containerWanted": server.container_wanted}
-        write_atomic(layout.record(server.server_id), json.dumps(record, indent=2) + "\n")
         write_atomic(layout.compose_file(server.server_id), compose_text(self._hands, server))
+        reached(Failpoint.COMPOSE_FILE_WRITTEN)
 
     def _up(self, server: Server, _look: Look) -> None:
         self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id))
@@ -92,19 +103,30 @@ class Actions:
 
     def _stop_container(self, server: Server, _look: Look) -> None:
         with self._our_stop(server.server_id):
-            self._hands.compose.stop(server.server_id, STOP_GRACE_SECONDS)
+            # Not by `docker compose stop`: it takes half a second to begin, on a busy host two, and what is played
+            # meanwhile is in no save (tried).
+            self._hands.engine.stop(server.server_id, STOP_GRACE_SECONDS)
+            reached(Failpoint.CONTAINER_STOPPED)
+
+    def take_up(self, server_id: str) -> None:
+        """Let what a dead agent had begun come to its end: a second `docker compose` beside it would fail."""
+        with self._our_stop(server_id) as stop:
+            found = self._hands.compose.await_orphan(server_id)
+        if not found:
+            self._stops[server_id].remove(stop)  # whatever was stopped meanwhile, somebody did by hand
 
     def kill(self, server_id: str) -> None:
         """Kill the container at once; one that is not there is fine."""
         with self._our_stop(server_id), contextlib.suppress(NotFound):
             self._hands.engine.kill(server_id)
+            reached(Failpoint.CONTAINER_KILLED)
 
     @contextlib.contextmanager
-    def _our_stop(self, server_id: str) -> Iterator[None]:
+    def _our_stop(self, server_id: str) -> Iterator[_Stop]:
         stop = _Stop(began := time.time_ns(), began + _LONGEST_STOP_NS)
         self._stops[server_id].append(stop)
         try:
-            yield
+            yield stop
         finally:
             stop.ended = time.time_ns() + _LATE_EVENT_NS
 
@@ -115,11 +137,17 @@ class Actions:
     def _remove_container(self, server: Server, _look: Look) -> None:
         with self._our_stop(server.server_id):
             self._hands.engine.remove(server.server_id)
+            reached(Failpoint.CONTAINER_REMOVED)
+
+    def _claim(self, server: Server, look: Look) -> None:
+        if look.container:
+            self._hands.claims.claim(server, look.container, look.container.ports or self._hands.ports(server))
 
     def _write_client_config(self, server: Server, look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.tunnel(server.server_id))
         write_atomic(layout.client_config(server.server_id), server.client_config or "")
+        reached(Failpoint.CLIENT_CONFIG_WRITTEN)
         if look.seen.tunnel_runs:
             self._hands.supervisor.run(server.server_id)  # which begins anew with the new file
 
@@ -130,21 +158,25 @@ class Actions:
 
     def _bounce_tunnel(self, server: Server, look: Look) -> None:
         self._hands.supervisor.bounce(server.server_id)
+        reached(Failpoint.TUNNEL_BOUNCED)
         self._mark_bounced(server, look)
 
     def _mark_bounced(self, server: Server, look: Look) -> None:
-        if look.container:
-            self._hands.servers.update(server.server_id, bounced_for=look.container.started_at)
+        if look.seen.path is Verdict.BOUNCE:
+            self._hands.watchdog.bounced(server.server_id)
+        if look.seen.container:
+            self._hands.servers.update(server.server_id, bounced_for=look.seen.container.run)
 
     def _stop_tunnel(self, server: Server, _look: Look) -> None:
         self._hands.supervisor.stop(server.server_id)
 
     def _release_instance(self, server: Server, user_token: str | None) -> None:
-        with self._hands.servers.transaction():
+        # First: once the row says that there is no instance, nobody looks for its files.
+        self._discard(server, self._hands.layout.tunnel(server.server_id))
+        with self._hands.servers.transaction(Failpoint.INSTANCE_RELEASED):
             self._hands.instances.release(server.server_id, user_token)
             self._hands.servers.set_public(server.server_id, None, None)
             self._hands.servers.update(server.server_id, client_config=None)
-        self._discard(server, self._hands.layout.tunnel(server.server_id))
 
     def _remove_files(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
@@ -157,8 +189,13 @@ class Actions:
         for folder in folders:
             if folder.exists():
                 folder.rename(trash / str(time.time_ns()))
+                reached(Failpoint.DIRECTORY_TRASHED)
         remove_tree(trash)
+        reached(Failpoint.DIRECTORY_REMOVED)
 
     def _forget(self, server: Server, _look: Look) -> None:
         self._hands.games.forget(server.server_id)
+        self._hands.claims.forget(server.server_id)
+        self._hands.saving.forget(server.server_id)
+        self._hands.watchdog.forget(server.server_id)
         self._hands.supervisor.forget(server.server_id)

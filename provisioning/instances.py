@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from core.backoff import Backoff
 from core.errors import AgentError, ManagerFailed
+from core.failpoints import Failpoint, reached
 from core.log import get_logger
 from core.models import Ports
 from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import Settings
+from provisioning.budget import Budget
 from rathole.answer import Instance
 from rathole.config import RemoteHost, own_client_config, parse_client_config, render_client_config
 from rathole.manager import InstanceManager
@@ -23,6 +25,8 @@ _PATIENCE = 60.0
 # Where the manager or the VPS refuses us, only a change over there helps.
 _REFUSED_DELAY = 60.0
 _ORPHAN_INTERVAL = 30.0
+# An instance that is made anew can come with other ports, which its players then have to type.
+_REMAKES = Budget(times=3, window=600.0)
 
 
 @dataclass
@@ -32,6 +36,7 @@ class _Attempts:
     backoff: Backoff = field(default_factory=Backoff)
     next_at: float = 0.0
     fault: AgentError | None = None
+    remakes: tuple[float, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -103,6 +108,25 @@ class Instances:
                 attempts.fault, attempts.next_at = None, self._clock() + _REFUSED_DELAY
                 attempts.backoff.reset()
 
+    def may_remake(self, server_id: str) -> bool:
+        """Whether the instance was not made anew too often lately: 3 times in 10 minutes."""
+        return not _REMAKES.is_spent(self._of(server_id).remakes, self._clock())
+
+    def remake(self, server: Server, user_token: str | None) -> None:
+        """Have the manager make the server's instance anew; a failure is remembered, not raised.
+
+        A rathole server of the manager's that died stays listed as running, and its client is refused.
+        """
+        attempts = self._of(server.server_id)
+        with attempts.lock:
+            try:
+                self._known_manager().delete(server.server_id, user_token)
+            except AgentError as error:
+                self._failed(server.server_id, attempts, error)
+                return
+            attempts.remakes = (*_REMAKES.recent(attempts.remakes, self._clock()), self._clock())
+        self.ask(server, user_token)
+
     def _failed(self, server_id: str, attempts: _Attempts, error: AgentError) -> None:
         if attempts.fault is None or attempts.fault.code != error.code:
             log.warning(error.message, server=server_id, code=error.code)
@@ -116,8 +140,9 @@ class Instances:
         instance = self._create(manager, server, user_token)
         ports = self._ports(server, instance)
         text = manager.client_config(server.server_id, user_token)
+        reached(Failpoint.CONFIG_FETCHED)
         config = self._checked(server, ports, instance, text)
-        with self._servers.transaction():
+        with self._servers.transaction(Failpoint.INSTANCE_KEPT):
             self._servers.set_public(server.server_id, _public(instance), instance.public_host)
             self._servers.update(server.server_id, client_config=config)
 
@@ -130,6 +155,7 @@ class Instances:
         """An instance left over from an earlier server of this id has that one's ports."""
         if self._orphans.has(server_id):
             manager.delete(server_id, user_token)
+            reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
 
     def _create(self, manager: InstanceManager, server: Server, user_token: str | None) -> Instance:
@@ -138,6 +164,7 @@ class Instances:
         if instance.running is False:
             log.warning("The manager lists a dead instance; it is made anew.", server=server.server_id)
             manager.delete(server.server_id, user_token)
+            reached(Failpoint.INSTANCE_REMOVED)
             instance = self._patiently(manager, server, user_token)
         return instance
 
@@ -145,11 +172,14 @@ class Instances:
         deadline = self._clock() + _PATIENCE
         while True:
             try:
-                return manager.create(server.server_id, server.spec.ports, user_token)
+                instance = manager.create(server.server_id, server.spec.ports, user_token)
             except ManagerFailed as error:
                 # It took the connection and is busy with others: that is its way, so the call is repeated.
                 if error.code != "manager_timeout" or self._clock() >= deadline:
                     raise
+            else:
+                reached(Failpoint.INSTANCE_MADE)
+                return instance
 
     def _ports(self, server: Server, instance: Instance) -> Ports:
         follow = self._settings.port_policy == "follow"
@@ -224,6 +254,7 @@ class Instances:
             except ManagerFailed as error:
                 log.warning("The manager keeps an instance that is to go.", server=server_id, why=error.message)
                 return
+            reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
 
 

@@ -1,13 +1,13 @@
 """One server's keeper: looks, plans, acts, until all is as it should be; then waits for a reason to look again."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import count
 
 from core.backoff import Backoff
 from core.errors import AgentError, ComposeFailed, DockerUnavailable, StoreFailed
+from core.failpoints import Failpoint
 from core.log import get_logger
 from core.models import OperationKind
 from core.operations import Operation
@@ -15,9 +15,11 @@ from core.servers import Server
 from provisioning.actions import Actions
 from provisioning.hands import Hands
 from provisioning.loops import Loop
+from provisioning.mending import Mending
 from provisioning.observe import Look, look
-from provisioning.operations import Operations
+from provisioning.operations import SAVE_FAILED, Operations
 from provisioning.plan import Action, plan
+from provisioning.record import keep_record
 from provisioning.together import run_together
 
 log = get_logger("keeper")
@@ -29,6 +31,7 @@ _SHORTEST_WAIT = 0.1
 _MAX_ROUNDS = 40
 # What Docker gives as the start of a container that was never started.
 _NEVER = "0001-"
+_REFUSABLE = frozenset({OperationKind.STOP, OperationKind.RESTART})
 
 
 class Keeper:
@@ -55,7 +58,9 @@ class Keeper:
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._not_before = 0.0
+        self._taken_up = False
         self._cause: AgentError | None = None
+        self._mending = Mending()
         self._said: str | None = None
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
@@ -67,16 +72,20 @@ class Keeper:
 
     def step(self) -> float:
         """Bring the server to what it should be; return the seconds until it is worth looking again."""
+        if not self._taken_up:
+            self._actions.take_up(self.server_id)
+            self._taken_up = True
         for rounds in count(1):
             # In this order: an operation and its wish are written together, so the wish is never the older one.
             operation = self._operations.current(self.server_id)
             server = self._hands.servers.get(self.server_id)
             if server is None:
                 return _PASS_INTERVAL
-            if self._draining.is_set():
-                server = replace(server, container_wanted=False)
             try:
                 _check_end(self.server_id, rounds)
+                keep_record(self._hands.layout.record(server.server_id), server)
+                if self._draining.is_set():
+                    server = replace(server, container_wanted=False)
                 if self._round(server, operation):
                     break
             except AgentError as error:
@@ -92,9 +101,14 @@ class Keeper:
         self.last_look = look(self._hands, server)
         if server.stopped_externally and self.last_look.seen.is_alive:
             server = self._started_again(server)
-        actions = plan(server, self._hands.ports(server), self.last_look.seen)
+        server = self._hands.crashes.follow(server, self.last_look.container, ready=self.last_look.game.ready)
+        seen = self.last_look.seen
+        if operation and operation.kind is OperationKind.KILL:
+            seen = replace(seen, save_due=False)
+        actions = plan(server, self._hands.ports(server), seen)
         if self._is_settled(actions):
             self._settled(server, operation)
+            operation = None
         if not actions:
             self._begin_anew()
             return True
@@ -110,13 +124,15 @@ class Keeper:
         return replace(server, stopped_externally=False)
 
     def _is_settled(self, actions: set[Action]) -> bool:
-        """A manager that failed is asked again behind the caller's back: a game without tunnel is still a game."""
+        """A game is claimed, and a manager that failed asked again, behind the caller's back: it is a game by now."""
         failed = self.last_look is not None and self.last_look.seen.manager_failed
-        return not actions or (failed and actions == {Action.ASK_MANAGER})
+        behind = {Action.CLAIM, Action.ASK_MANAGER} if failed else {Action.CLAIM}
+        return actions <= behind
 
     def _begin_anew(self) -> None:
         """Let what failed before count no more."""
         self._backoff.reset()
+        self._mending.all_well()
         self._cause = self._said = None
 
     def _settled(self, server: Server, operation: Operation | None) -> None:
@@ -127,13 +143,15 @@ class Keeper:
 
     def _act(self, server: Server, operation: Operation | None, actions: set[Action]) -> None:
         """Do the actions side by side; the first error counts once all have ended."""
-        names = "+".join(sorted(actions))
         if operation:
-            self._operations.at_step(operation, names)
-        else:
-            log.info("Mending what is not as it should be.", server=self.server_id, step=names)
+            self._operations.at_step(operation, "+".join(sorted(actions)))
+        elif self.last_look:
+            self._mending.say(actions, server, self._hands.ports(server), self.last_look.seen)
         if actions == {Action.FORGET}:
             self._forget(server, operation)
+            return
+        if actions == {Action.SAVE_GAME}:
+            self._save(server, operation)
             return
         run_together([partial(self._do, action, server) for action in sorted(actions)])
 
@@ -141,31 +159,37 @@ class Keeper:
         if self.last_look:
             self._actions.do(action, server, self.last_look, self.user_token)
 
+    def _save(self, server: Server, operation: Operation | None) -> None:
+        container = self.last_look.container if self.last_look else None
+        if container:
+            # The wish can be younger than the look at the operations, of which one came with it.
+            operation = operation or self._operations.current(self.server_id)
+            ports = container.ports or self._hands.ports(server)
+            self._hands.saving.before_end(server, container, ports, operation, self._operations)
+
     def _forget(self, server: Server, operation: Operation | None) -> None:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
         # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
         self._do(Action.FORGET, server)
-        token = self.user_token
+        token, self.user_token = self.user_token, None
         if operation:
             error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
-            self._end(operation, error, along_with=lambda: self._remove(token))
+            self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
         else:
-            with self._hands.servers.transaction():
-                self._remove(token)
+            self._remove_row(token)
         self._begin_anew()
         self.last_look = None  # the next server of this id is another one
 
-    def _remove(self, user_token: str | None) -> None:
-        """Give the instance back as the row goes: also one that was asked for, and whose answer was lost."""
-        self._hands.instances.release(self.server_id, user_token)
-        self._hands.servers.remove(self.server_id)
+    def _remove_row(self, user_token: str | None) -> None:
+        """Remove the row; the manager may have an instance even where none is kept, if we died in between."""
+        with self._hands.servers.transaction(Failpoint.ROW_REMOVED):
+            self._hands.instances.release(self.server_id, user_token)
+            self._hands.servers.remove(self.server_id)
 
-    def _end(
-        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
-    ) -> None:
+    def _end(self, operation: Operation, error: AgentError | None = None) -> None:
         """End the operation, and with it what came with the request alone."""
         self.user_token = None
-        self._operations.end(operation, error, along_with)
+        self._operations.end(operation, error)
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""
@@ -177,6 +201,8 @@ class Keeper:
         if error.code != self._said:
             log.warning(error.message, server=self.server_id, code=error.code)
         self._said = error.code
+        if operation and error.code == SAVE_FAILED and operation.kind in _REFUSABLE:
+            return self._refused(operation, error)
         delay = self._backoff.next_delay()
         self._not_before = self._hands.clock() + delay
         if operation is None:
@@ -187,6 +213,13 @@ class Keeper:
             # A full disk takes no word of itself; who waits is told all the same.
             self._operations.tell(operation, error)
             raise
+
+    def _refused(self, operation: Operation, error: AgentError) -> float:
+        """The game could not be saved and goes on, as if nobody had asked for its end."""
+        go_on = {"container_wanted": True, "restart_from": None}
+        self.user_token = None
+        self._operations.end(operation, error, lambda: self._hands.servers.update(self.server_id, **go_on))
+        return 0.0
 
     def _operation_failed(self, server: Server, operation: Operation, error: AgentError, delay: float) -> float:
         if server.deleting:
@@ -217,7 +250,7 @@ class Keeper:
         waits = [_PASS_INTERVAL]
         if self._not_before > now:
             waits.append(self._not_before - now)
-        if last and last.seen.is_alive and not last.game.ready:
+        if last and last.seen.is_alive and not (last.game.ready and last.game.settled):
             waits.append(_STARTING_INTERVAL)
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from core.clock import utc_now
 from core.errors import AgentError, Conflict, DeadlinePassed
+from core.failpoints import Failpoint
 from core.log import get_logger
-from core.models import OperationKind
+from core.models import OperationKind, SaveOutcome
 from core.operations import Operation, OperationTable
 from core.store import Store
 
 # These follow whatever runs: a delete is never refused, and a kill is for what hangs.
 _SUPERSEDING = frozenset({OperationKind.DELETE, OperationKind.KILL})
-# These have no arguments beyond the server, so an identical call may have the running one's answer.
+# These have no arguments beyond the server, so a second call is identical; of others it is when it changes nothing.
 _JOINABLE = frozenset(OperationKind) - {OperationKind.RECONFIGURE}
+
+SAVE_FAILED = "save_failed"
+"""The code of a stop or restart that was refused, because the game could not be saved."""
 
 _POLL_SECONDS = 0.2
 # More than can wait at once.
@@ -44,30 +48,39 @@ class Operations:
         self._changed = threading.Condition()
         self._told: dict[str, Told] = {}
 
-    def begin(self, server_id: str, kind: OperationKind, change: Callable[[], None]) -> Operation:
+    def begin(
+        self, server_id: str, kind: OperationKind, change: Callable[[], object], *, force: bool = False
+    ) -> Operation:
         """Write down the wish and the operation in one transaction, or join the identical one under way.
 
         Args:
             server_id: whose it is.
             kind: what is to be done.
-            change: writes what is wanted from now on; not called when a running operation is joined.
+            change: writes what is wanted from now on, and of a reconfigure tells whether that was another; what it
+                wrote is taken back where something else is under way.
+            force: end the game even where it cannot be saved; who joins can insist on it.
 
         Raises:
             Conflict: something else is under way.
         """
-        with self._store.transaction():
+        with self._store.transaction(Failpoint.OPERATION_BEGUN):
             running = self._table.open_for(server_id)
-            if running and running.kind == kind and kind in _JOINABLE:
-                self._forget_told(running)
-                return running
+            if running and running.kind == kind and (kind in _JOINABLE or not change()):
+                return self._joined(running, force=force)
             superseded = self._supersede(running, kind) if running else None
             change()
-            begun = self._table.begin(server_id, kind)
+            begun = self._table.begin(server_id, kind, force=force)
         if running and superseded:
             _say("An operation failed.", running, superseded)
             self.tell(running, superseded)
         _say("An operation begins.", begun)
         return begun
+
+    def _joined(self, running: Operation, *, force: bool) -> Operation:
+        self._forget_told(running)
+        if force:
+            self._table.insist(running.operation_id)
+        return running
 
     def _supersede(self, running: Operation, kind: OperationKind) -> AgentError:
         if kind not in _SUPERSEDING or running.kind == OperationKind.DELETE:
@@ -87,6 +100,10 @@ class Operations:
         """Return what is under way for a server."""
         return self._table.open_for(server_id)
 
+    def get(self, operation: Operation) -> Operation:
+        """Return an operation as it is by now."""
+        return self._table.get(operation.operation_id)
+
     def last(self, server_id: str) -> Operation | None:
         """Return the newest operation of a server, ended or not."""
         return self._table.last_for(server_id)
@@ -95,8 +112,16 @@ class Operations:
         """Write down which step is about to be taken."""
         self._table.at_step(operation.operation_id, step)
 
+    def saved(self, operation: Operation, outcome: SaveOutcome) -> None:
+        """Write down what came of saving the game."""
+        self._table.saved(operation.operation_id, outcome)
+
     def end(
-        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
+        self,
+        operation: Operation,
+        error: AgentError | None = None,
+        along_with: Callable[[], object] = lambda: None,
+        name: Failpoint = Failpoint.OPERATION_ENDED,
     ) -> None:
         """End an operation, and tell who waits once that is on disk.
 
@@ -104,8 +129,9 @@ class Operations:
             operation: which.
             error: why it could not be done; None where it was.
             along_with: what is written in the same transaction.
+            name: the failpoint behind that.
         """
-        with self._store.transaction():
+        with self._store.transaction(name):
             along_with()
             if error:
                 self._table.fail(operation.operation_id, error)

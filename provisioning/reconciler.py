@@ -1,6 +1,7 @@
 """All keepers: one for each server, made when the server is and ended when it is gone."""
 
 import threading
+from collections.abc import Callable
 
 from core.log import get_logger
 from provisioning.actions import Actions
@@ -14,6 +15,10 @@ log = get_logger("reconciler")
 _STOP_SECONDS = 5.0
 
 
+def _always() -> bool:
+    return True
+
+
 class Reconciler:
     """Owns the keepers.
 
@@ -21,6 +26,9 @@ class Reconciler:
         hands: what they look and act with.
         operations: what was asked for.
         actions: how each action is done.
+
+    Attributes:
+        draining: set when all games shall stop, whatever is wanted of them.
     """
 
     def __init__(self, hands: Hands, operations: Operations, actions: Actions) -> None:
@@ -31,6 +39,15 @@ class Reconciler:
         self._lock = threading.Lock()
         self._running = False
         self.draining = threading.Event()
+        self._stays: Callable[[], bool] = _always
+
+    def heed(self, stays: Callable[[], bool]) -> None:
+        """Begin nothing new once `stays` says that this process is about to end."""
+        self._stays = stays
+
+    def is_leaving(self) -> bool:
+        """Whether nothing new is to be begun: all games shall stop, or this process is about to end."""
+        return self.draining.is_set() or not self._stays()
 
     def start(self) -> None:
         """Give every server its keeper."""

@@ -47,7 +47,7 @@ class Reply:
 class InstanceManager:
     """Speaks to the manager that `settings` name. Safe to use from several threads.
 
-    Every method but `reachable` raises ManagerFailed with one of the codes `manager_unreachable`,
+    Every method raises ManagerFailed with one of the codes `manager_unreachable`,
     `manager_timeout`, `auth_refused`, `manager_refused` (4xx; `details.status`) and `manager_failed`.
     Where a user's token is given it is used in place of the agent's own, and sent nowhere else.
     """
@@ -103,14 +103,6 @@ class InstanceManager:
         reply = self._call("DELETE", f"/api/instances/{server_id}", user_token)
         if reply.status != 404:
             self._check(reply, user_token)
-
-    def reachable(self) -> bool:
-        """Tell whether the manager answers at all, and is well."""
-        try:
-            reply = self._send("GET", "/health", {}, {}, None)
-            return reply.status == 200 and json_of(reply.body).get("status") == "healthy"
-        except ManagerFailed:
-            return False
 
     def _call(
         self,

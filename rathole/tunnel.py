@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.backoff import Backoff
 from core.errors import AgentError, DeadlinePassed
+from core.failpoints import Failpoint, reached
 from core.files import write_atomic
 from core.log import get_logger
 from core.models import TunnelReason, TunnelState
@@ -109,8 +110,10 @@ class Tunnel:
             self._services = self._named_services(config)
             self._digest = _digest_of(config)
             self._keep(lambda: write_atomic(self._folder / _DIGEST_NAME, self._digest))
+            reached(Failpoint.DIGEST_WRITTEN)
             self._log.skip()
             self.process = client.start(self._tools.binary, self._folder)
+            reached(Failpoint.TUNNEL_SPAWNED)
         except OSError as error:
             self._fail(None, f"The rathole client cannot be started: {error}.")
             return
@@ -128,6 +131,7 @@ class Tunnel:
             raise DeadlinePassed(
                 "client_does_not_end", f"The rathole client {self.process.pid} of {self._server_id} cannot be killed."
             )
+        reached(Failpoint.TUNNEL_ENDED)
         self._drop_process()
 
     def _drop_process(self) -> None:

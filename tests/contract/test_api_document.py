@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.errors import STATUS
-from api.requests import ConfigureBody, ServerBody, StopBody, TunnelBody
+from api.requests import ConfigureBody, RestartBody, ServerBody, StopBody, TunnelBody
 from api.routes import ROUTES, Access, Route
 from core.models import OperationKind, OperationStatus, Phase, ServerSpec, TunnelReason, TunnelState
 from tests.fakes.face import OPENAPI, document_path, documented, make_face
@@ -53,6 +53,7 @@ def test_the_document_knows_every_status_of_the_table_and_no_other(route: Route)
     [
         ("Spec", ServerSpec),
         ("ServerBody", ServerBody),
+        ("RestartBody", RestartBody),
         ("StopBody", StopBody),
         ("ConfigureBody", ConfigureBody),
         ("TunnelBody", TunnelBody),

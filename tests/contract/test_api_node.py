@@ -1,11 +1,12 @@
 """The agent's API as the orchestrator in the field reads it: the tunnels and the node."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from core.errors import StoreFailed
-from core.models import TunnelState
+from core.models import Phase, TunnelState
 from provisioning.loops import LoopHealth
 from tests.fakes.face import SERVER_ID, Face, make_face
 
@@ -66,7 +67,14 @@ def test_stats(face: Face) -> None:
         "diskUsage": 7.25,
         "containerCount": 2,
         "runningContainers": [SERVER_ID],
+        "crashedServers": [],
     }
+
+
+def test_stats_name_the_servers_that_were_given_up(face: Face) -> None:
+    """The orchestrator hears of a crashed server with the next heartbeat, whose body this is."""
+    face.servers.running[SERVER_ID] = replace(face.servers.running[SERVER_ID], phase=Phase.CRASHED)
+    assert face.get("/api/stats").json["crashedServers"] == [SERVER_ID]
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/health"])

@@ -13,7 +13,7 @@ from compose.file import NETWORK
 _NETWORK = {"Id": "n1", "Name": NETWORK, "Created": "2026-01-01T00:00:00Z", "Labels": {}, "IPAM": {"Config": []}}
 _ANSWERS: dict[str, object] = {
     "/version": {"ApiVersion": "1.41", "MinAPIVersion": "1.12"},
-    "/v1.41/_ping": "OK",
+    "/_ping": "OK",
     "/v1.41/networks": [_NETWORK],
     "/v1.41/networks/n1": {**_NETWORK, "Containers": {}},
     "/v1.41/networks/n1/connect": {},

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,10 @@ from core.servers import Server, ServerTable
 from core.settings import load_settings
 from core.store import Store
 from provisioning.actions import Actions
+from provisioning.claims import Claims
+from provisioning.crashes import Crashes
+from provisioning.credentials import Credentials
+from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
 from provisioning.games import GameSeen
 from provisioning.hands import Hands
@@ -28,9 +32,11 @@ from provisioning.layout import Layout
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
 from provisioning.servers import Servers
+from provisioning.watchdog import Watchdog
 from rathole.answer import Instance
 from rathole.config import own_client_config, render_client_config
 from rathole.status import TunnelStatus, stopped
+from tests.fakes.inside import FakeAdmins, FakeSaving
 from tests.waiting import wait_until
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -51,6 +57,8 @@ class FakeEngine:
         up: it answers.
         did: what was done to containers, `verb id` each.
         tunnels: the supervisor, since stopping a game under its tunnel is a fault.
+        saves: what was saved, since stopping a game that was not is a fault, too.
+        killed: whoever asked for this wants no save, also where the game runs only after it.
         harm: what should never happen.
     """
 
@@ -66,6 +74,8 @@ class FakeEngine:
     runs: int = 0
     made: int = 0
     tunnels: "FakeSupervisor | None" = None
+    saves: FakeSaving | None = None
+    killed: set[str] = field(default_factory=set)
 
     def ping(self) -> None:
         """Answer, or be away."""
@@ -110,9 +120,20 @@ class FakeEngine:
             raise self.pull_fault
         self.images.add(reference)
 
+    def stop(self, name: str, _grace: float) -> None:
+        """Stop a container; one that is not there is fine."""
+        self.ping()
+        if self.alive(name):
+            self._harmed_if_tunnelled(name)
+            self._harmed_if_unsaved(name)
+            self.did.append(f"stop {name}")
+            self.end(name, "kill", "die", "stop")
+            self.killed.discard(name)
+
     def kill(self, name: str) -> None:
         """End a game at once; one that does not run is fine."""
         self.ping()
+        self.killed.add(name)
         if self.alive(name):
             self.did.append(f"kill {name}")
             self.end(name, "kill", "die")
@@ -127,6 +148,18 @@ class FakeEngine:
             self.did.append(f"remove {name}")
             self.end(name, "kill", "die", "destroy")
             del self.containers[name]
+
+    def connect(self, network_id: str, container: str, _aliases: Sequence[str] = ()) -> None:
+        """Put a running container on a network, where it gets another address."""
+        self.ping()
+        name, there = next((name, there) for name, there in self.containers.items() if there.id == container)
+        self.runs += 1
+        self.containers[name] = replace(there, network_ids={NETWORK: network_id}, ip=f"172.20.0.{self.runs + 2}")
+        self.did.append(f"connect {name}")
+
+    def logs(self, name: str, _tail: int) -> str:
+        """Return what a game wrote last."""
+        return f"the last line of {name}"
 
     def events(self, since_ns: int) -> Iterator[Event]:
         """Yield what happened since."""
@@ -169,13 +202,6 @@ class FakeEngine:
         for action in actions:
             self.tell(name, action)
 
-    def stop(self, name: str) -> None:
-        """Stop a game as compose does it."""
-        if self.alive(name):
-            self._harmed_if_tunnelled(name)
-            self.did.append(f"stop {name}")
-            self.end(name, "kill", "die", "stop")
-
     def tell(self, name: str, action: str) -> None:
         """Let something have happened now."""
         self.happened.append(Event("container", name, action, time.time_ns(), {}))
@@ -183,6 +209,10 @@ class FakeEngine:
     def _harmed_if_tunnelled(self, name: str) -> None:
         if self.alive(name) and self.tunnels and name in self.tunnels.running:
             self.harm.append(f"{name} was stopped under its tunnel")
+
+    def _harmed_if_unsaved(self, name: str) -> None:
+        if self.saves and name not in self.killed and self.saves.due(name, self.containers[name]):
+            self.harm.append(f"{name} was stopped unsaved")
 
 
 @dataclass
@@ -224,10 +254,9 @@ class FakeCompose:
         if not ids or (there and not recreate and not ids & set(there.network_ids.values())):
             raise ComposeFailed("network_missing", "The Docker network does not exist, or was made anew.")
 
-    def stop(self, server_id: str, _grace: float) -> None:
-        """Stop the container; one that is not there is fine."""
-        self.engine.ping()
-        self.engine.stop(server_id)
+    def await_orphan(self, _server_id: str) -> bool:
+        """Say that nothing is left of what a dead agent began."""
+        return False
 
 
 @dataclass
@@ -335,7 +364,8 @@ class FakeGames:
 
     def look(self, server_id: str, _started_at: str, _address: str | None, _port: int) -> GameSeen:
         """Say what the game says."""
-        return GameSeen(server_id in self.answering, server_id in self.answering)
+        answers = server_id in self.answering
+        return GameSeen(answers, answers, settled=answers, played=answers)
 
     def forget(self, server_id: str) -> None:
         """Drop it."""
@@ -378,6 +408,10 @@ class World:
         self.engine.tunnels = self.tunnels
         self.manager = FakeManager()
         self.games = FakeGames()
+        self.saving = FakeSaving()
+        self.engine.saves = self.saving
+        self.credentials = Credentials(self.layout)
+        self.admins = FakeAdmins(root / "games", self.credentials)
         self.later = 0.0
         usual = {
             "NODE_ID": "node-1",
@@ -397,8 +431,21 @@ class World:
         """Let an agent live here; without `start` its keepers rest."""
         store = Store(self.layout.database)
         table = ServerTable(store)
+        hands = self._hands(store, table)
+        operations = Operations(store, OperationTable(store))
+        actions = Actions(hands)
+        reconciler = Reconciler(hands, operations, actions)
+        dangling = Dangling(self.settings, self.layout, table, hands.engine, clock=self.clock)
+        servers = Servers(hands, operations, actions, reconciler, dangling)
+        events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
+        self.agents.append(Agent(store, hands, operations, actions, reconciler, servers, events))
+        if start:
+            reconciler.start()
+        return self.agents[-1]
+
+    def _hands(self, store: Store, table: ServerTable) -> Hands:
         manager = cast("Any", self.manager) if self.settings.manager_url else None
-        hands = Hands(
+        return Hands(
             settings=self.settings,
             layout=self.layout,
             servers=table,
@@ -407,18 +454,15 @@ class World:
             supervisor=cast("Any", self.tunnels),
             instances=Instances(manager, self.settings, table, OrphanTable(store), clock=self.clock),
             games=cast("Any", self.games),
+            claims=Claims(cast("Any", self.admins)),
+            saving=cast("Any", self.saving),
+            watchdog=Watchdog(
+                self.settings.watchdog_seconds, clock=self.clock, changed=lambda _: None, ask=lambda *_: True
+            ),
+            crashes=Crashes(self.settings, table, logs=self.engine.logs, wall=time.time),
             own_container="agent",
             clock=self.clock,
         )
-        operations = Operations(store, OperationTable(store))
-        actions = Actions(hands)
-        reconciler = Reconciler(hands, operations, actions)
-        servers = Servers(hands, operations, actions, reconciler)
-        events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
-        self.agents.append(Agent(store, hands, operations, actions, reconciler, servers, events))
-        if start:
-            reconciler.start()
-        return self.agents[-1]
 
     def end(self) -> None:
         """End all lives."""

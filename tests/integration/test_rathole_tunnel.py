@@ -162,7 +162,7 @@ class Host:
         self._stopping.set()
         if self._thread.ident:
             self._thread.join(10)
-        for server_id in self.supervisor.statuses():
+        for server_id in self.supervisor._all():
             self.supervisor.stop(server_id)
 
 
@@ -371,7 +371,7 @@ def test_two_servers_do_not_disturb_each_other(host: Host, make_vps: Callable[..
 
     answers(second)
     assert host.supervisor.status(other).pid == pid
-    assert set(host.supervisor.statuses()) == {other}
+    assert set(host.supervisor._all()) == {other}
 
 
 def test_two_clients_of_one_name_are_seen(host: Host, make_vps: Callable[..., Vps], game: Game) -> None:

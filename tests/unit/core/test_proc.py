@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DeadlinePassed
-from core.proc import ProcessIdentity, all_processes, end, identify, is_running, run, spawn
+from core.proc import ProcessIdentity, age, all_processes, end, identify, is_running, run, spawn, wait
 from tests.waiting import wait_until
 
 ENV = {"PATH": "/usr/bin:/bin"}
@@ -126,6 +126,24 @@ def test_an_identity_is_that_of_the_process(sleeper: subprocess.Popen[bytes]) ->
     assert Path(identity.executable).name in {"sleep", "coreutils"}
     assert identify(sleeper.pid) == identity
     assert identity in set(all_processes())
+
+
+def test_a_process_is_as_old_as_it_is(sleeper: subprocess.Popen[bytes]) -> None:
+    """Counted since the boot, so that a clock set back changes nothing."""
+    assert -0.1 < age(identity_of(sleeper.pid)) < 5
+    assert age(identity_of(os.getpid())) > age(identity_of(sleeper.pid))
+
+
+def test_the_end_of_a_process_is_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
+    """One that is not ours to reap as well; one that ended, or another with its pid, is not waited for."""
+    identity = identity_of(sleeper.pid)
+    assert not wait(identity, 0.05)
+    another = ProcessIdentity(identity.boot_id, os.getpid(), identity.start_ticks + 1, "/x", ())
+    assert wait(another, 60)
+    sleeper.kill()
+    assert wait(identity, 5)
+    sleeper.wait()
+    assert wait(identity, 60)
 
 
 def test_a_name_with_brackets_and_spaces_is_read(tmp_path: Path) -> None:

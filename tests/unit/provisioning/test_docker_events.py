@@ -1,20 +1,156 @@
-"""What Docker tells, and what is made of it."""
+"""What Docker's events mean: whose stop it was, and who is to be looked at."""
+
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from compose.container import Container, Event
 from core.errors import DockerUnavailable
+from provisioning.docker_events import DockerEvents
 from tests.fakes.world import Agent, World, spec
+from tests.unit.provisioning.test_crashes import FIRST, ID
 
-ID = "srv_a_00000001"
+
+class Heard:
+    """Docker, the keepers and our own stops, as far as the events see them."""
+
+    def __init__(self) -> None:
+        self.container_now: Container | None = replace(FIRST, status="exited")
+        self.away = False
+        self.ours = False
+        self.lines: list[Event] = []
+        self.asked_from: list[int] = []
+        self.by_hand: list[str] = []
+        self.woken: list[str] = []
+        self.now = 100.0
+        self.events_loop = DockerEvents(self, self, self, clock=lambda: self.now)  # type: ignore[arg-type]
+
+    def events(self, since_ns: int) -> Iterator[Event]:
+        """Yield what the test says."""
+        self.asked_from.append(since_ns)
+        lines, self.lines = self.lines, []
+        return iter(lines)
+
+    def container(self, _name: str) -> Container | None:
+        """Return what the container is now."""
+        if self.away:
+            raise DockerUnavailable("docker_unavailable", "It is gone.")
+        return self.container_now
+
+    def stopped_by_us(self, _name: str, _time_ns: int) -> bool:
+        """Whether we are at it."""
+        return self.ours
+
+    def stopped_by_hand(self, name: str) -> None:
+        """Note it."""
+        self.by_hand.append(name)
+
+    def wake_known(self, name: str) -> None:
+        """Note it."""
+        self.woken.append(name)
+
+    def wake_all(self) -> None:
+        """Note it."""
+        self.woken.append("*")
+
+    def see(self, *actions: str, kind: str = "container") -> None:
+        """Let these events come in."""
+        self.lines = [Event(kind, ID, action, 200 + number, {}) for number, action in enumerate(actions)]
+        self.events_loop.step()
 
 
-@pytest.fixture(autouse=True)
-def _resting(world: World, agent: Agent) -> None:
-    """A server whose keeper rests, so that events alone change it."""
+@pytest.fixture
+def heard() -> Heard:
+    """Return a listener, and a host with one game."""
+    return Heard()
+
+
+def test_a_stop_by_hand_is_respected(heard: Heard) -> None:
+    """A kill that was not ours, the end, and a container that stays ended."""
+    heard.see("kill", "die", "stop")
+    assert heard.by_hand == [ID]
+
+
+def test_a_death_is_no_stop(heard: Heard) -> None:
+    """There is no kill before it."""
+    heard.see("die")
+    assert (heard.by_hand, heard.woken) == ([], [ID])
+
+
+def test_our_own_stop_is_nobody_elses(heard: Heard) -> None:
+    """The agent stops games too."""
+    heard.ours = True
+    heard.see("kill", "die", "stop")
+    assert not heard.by_hand
+
+
+def test_an_engine_that_goes_away_stops_by_nobodys_hand(heard: Heard) -> None:
+    """It says the same of each container as a `docker stop`, and then does not answer: the games are wanted on."""
+    heard.away = True
+    with pytest.raises(DockerUnavailable):
+        heard.see("kill", "die")
+    heard.away = False
+    heard.see("die")
+    assert not heard.by_hand
+
+
+@pytest.mark.parametrize("status", ["removing", "restarting", "running"])
+def test_a_kill_that_is_no_stop(heard: Heard, status: str) -> None:
+    """`docker rm -f` and a signal that a game outlived look the same but for the state of the container."""
+    heard.container_now = replace(FIRST, status=status)
+    heard.see("kill", "die", "destroy")
+    assert not heard.by_hand
+
+
+def test_a_container_that_is_gone_was_removed_not_stopped(heard: Heard) -> None:
+    """It is made again."""
+    heard.container_now = None
+    heard.see("kill", "die", "destroy")
+    assert not heard.by_hand
+    assert heard.woken == [ID, ID]
+
+
+def test_a_signal_is_forgotten_when_the_game_starts_again(heard: Heard) -> None:
+    """A later death is not its doing."""
+    heard.see("kill", "start", "die")
+    assert not heard.by_hand
+
+
+def test_the_network_concerns_all(heard: Heard) -> None:
+    """Each container may have another address now."""
+    heard.see("disconnect", kind="network")
+    assert heard.woken == ["*"]
+
+
+def test_it_goes_on_after_the_last_event(heard: Heard) -> None:
+    """None is missed, none is seen twice."""
+    heard.see("start", "die")
+    heard.see()
+    assert heard.asked_from == [100 * 10**9, 202]
+
+
+def test_a_clock_that_is_set_back_hides_nothing(heard: Heard) -> None:
+    """What happens from now on is earlier than what was last heard, and is asked for all the same."""
+    heard.see("start")
+    heard.now -= 3600
+    heard.see("kill", "die")
+    assert heard.asked_from[-1] == int(heard.now * 10**9)
+    assert heard.by_hand == [ID]
+
+
+# And what comes of it for a server.
+
+
+@pytest.fixture
+def resting(world: World, agent: Agent) -> Agent:
+    """Return an agent whose one game has ended and whose keeper rests, so that events alone change anything."""
     agent.servers.spawn(spec())
     agent.reconciler.stop()
     world.tunnels.stop(ID)
+    world.engine.end(ID)
     agent.events.step()
+    return agent
 
 
 @pytest.mark.parametrize(
@@ -30,37 +166,37 @@ def _resting(world: World, agent: Agent) -> None:
     ],
 )
 def test_only_a_death_after_a_signal_was_somebody_s_wish(
-    world: World, agent: Agent, told: list[str], *, by_hand: bool
+    world: World, resting: Agent, told: list[str], *, by_hand: bool
 ) -> None:
     """Docker sends `kill` before `die` where somebody stops a container, and only `die` where the game ended."""
     for action in told:
         world.engine.tell(ID, action)
-    agent.events.step()
-    assert agent.row().stopped_externally is by_hand
+    resting.events.step()
+    assert resting.row().stopped_externally is by_hand
 
 
-def test_an_event_is_heard_once(world: World, agent: Agent) -> None:
+def test_an_event_is_heard_once(world: World, resting: Agent) -> None:
     """The next listening begins behind the last event."""
     world.engine.tell(ID, "kill")
     world.engine.tell(ID, "die")
-    agent.events.step()
-    agent.hands.servers.update(ID, stopped_externally=False)
-    agent.events.step()
-    assert not agent.row().stopped_externally
+    resting.events.step()
+    resting.hands.servers.update(ID, stopped_externally=False)
+    resting.events.step()
+    assert not resting.row().stopped_externally
 
 
-def test_a_stop_of_what_shall_not_run_changes_nothing(world: World, agent: Agent) -> None:
+def test_a_stop_of_what_shall_not_run_changes_nothing(world: World, resting: Agent) -> None:
     """Nor does one of a container that is not ours."""
-    agent.hands.servers.update(ID, container_wanted=False)
+    resting.hands.servers.update(ID, container_wanted=False)
     for name in (ID, "postgres"):
         world.engine.tell(name, "kill")
         world.engine.tell(name, "die")
-    assert agent.events.step() == 0.0
-    assert not agent.row().stopped_externally
+    assert resting.events.step() == 0.0
+    assert not resting.row().stopped_externally
 
 
-def test_without_docker_the_loop_tries_again(world: World, agent: Agent) -> None:
+def test_without_docker_the_loop_tries_again(world: World, resting: Agent) -> None:
     """The error is the loop's to say."""
     world.engine.up = False
     with pytest.raises(DockerUnavailable):
-        agent.events.step()
+        resting.events.step()

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.errors import AgentError, ComposeFailed, Conflict, ManagerFailed, StoreFailed
+from core.failpoints import Failpoint
 from core.models import OperationKind, OperationStatus, Phase, TunnelReason
 from provisioning import actions, keeper, servers
 from tests.fakes.world import Agent, World, spec
@@ -250,7 +251,7 @@ def test_a_store_that_takes_no_word_is_told(world: World, agent: Agent, monkeypa
 
 def world_wish(agent: Agent) -> None:
     """Write down that the game shall stop, past a store that is made to refuse."""
-    agent.store.change("UPDATE servers SET container_wanted = 0")
+    agent.store.change(Failpoint.SERVER_WRITTEN, "UPDATE servers SET container_wanted = 0")
 
 
 def test_an_operation_without_end_is_not_waited_for(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

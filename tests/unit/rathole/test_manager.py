@@ -147,7 +147,6 @@ def test_a_prefix_stands_before_every_path(fake: FakeManager) -> None:
     client.get(ID)
 
     assert fake.seen[0].path == f"/manager/api/instances/{ID}"
-    assert client.reachable()
 
 
 def test_a_redirect_is_not_followed(fake: FakeManager, client: InstanceManager) -> None:
@@ -225,7 +224,6 @@ def test_a_manager_that_is_away_is_unreachable(fake: FakeManager) -> None:
     assert failed.value.code == "manager_unreachable"
     assert TOKEN not in failed.value.message
     assert failed.value.__cause__ is None
-    assert not client.reachable()
 
 
 def test_a_manager_that_hangs_up_is_unreachable(fake: FakeManager) -> None:
@@ -273,16 +271,6 @@ def test_a_dripping_answer_ends_at_the_deadline(fake: FakeManager, monkeypatch: 
         client.create(ID, PORTS)
 
     assert failed.value.code == "manager_timeout"
-
-
-def test_reachable_means_healthy(fake: FakeManager, client: InstanceManager) -> None:
-    """The question carries no token."""
-    assert client.reachable()
-    assert not {"Authorization", "X-API-Token"} & set(fake.seen[0].headers)
-    fake.say(200, {"status": "sick"})
-    assert not client.reachable()
-    fake.say(200, b"<html>")
-    assert not client.reachable()
 
 
 def test_without_a_manager_there_is_no_client() -> None:
