@@ -8,8 +8,8 @@ readonly LOCAL_BASE=satis-base:trixie # never somebody else's name: it would pas
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
 # The tar goes through a file: in a pipe, a mmdebstrap that failed half way would still leave an image.
-# The path-excludes are those of debian:trixie-slim; they hold for what is installed on top, too. Without a mirror, mmdebstrap
-# takes Debian's own, with updates and security (1.3.5 and 1.5.7).
+# The path-excludes are those of debian:trixie-slim; they hold for what is installed on top, too. No mirror is named:
+# mmdebstrap takes Debian's own, with updates and security (tried: 1.3.5 and 1.5.7).
 make_local_base() {
   local tar
   tar=$(mktemp --suffix=.tar) || return
