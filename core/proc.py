@@ -100,17 +100,24 @@ def spawn(
     """
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _PRIVATE)
     try:
-        return subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        return _start(argv, env, cwd, descriptor, descriptor)
     finally:
         os.close(descriptor)
+
+
+def _start(
+    argv: Sequence[str], env: Mapping[str, str], cwd: Path | None, stdout: int | IO[bytes], stderr: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own: no signal to us reaches it, and one to its group all its children."""
+    return subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
 
 
 def run(
@@ -135,15 +142,7 @@ def run(
         OSError: the program is missing.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        process = _start(argv, env, cwd, out, err)
         try:
             if started and (identity := identify(process.pid)):
                 started(identity)
@@ -153,10 +152,14 @@ def run(
                 "deadline_passed", f"`{' '.join(argv[:2])}` did not end within {deadline:g} s and was killed."
             ) from None
         finally:
-            if process.returncode is None:
-                kill_group(process.pid)
-                process.wait()
+            _kill_unless_ended(process)
         return Completed(code, _text_of(out), _text_of(err))
+
+
+def _kill_unless_ended(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        kill_group(process.pid)
+        process.wait()
 
 
 def _text_of(file: IO[bytes]) -> str:

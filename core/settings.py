@@ -196,15 +196,18 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         return Settings.model_validate({"node_id": socket.gethostname(), **values})
     except ValidationError as error:
-        raise SettingsFault("\n".join(_sentences(error))) from None
+        raise fault_of(error, documented_in=".env.example") from None
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    """Name each fault without its value, which may be a secret."""
-    return [_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors(include_input=False)]
+def fault_of(error: ValidationError, *, documented_in: str) -> SettingsFault:
+    """Return the fault that names each wrong setting, never with its value, which may be a secret."""
+    faults = error.errors(include_input=False)
+    return SettingsFault("\n".join(_sentence(f["loc"], f["type"], f["msg"], documented_in) for f in faults))
 
 
-def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _sentence(location: tuple[int | str, ...], kind: str, message: str, documented_in: str) -> str:
     text = message.removeprefix("Value error, ")
+    if not location:  # a fault of several settings together, which its text names
+        return f"{text}."
     name = str(location[0]).upper()
-    return f"{name} is not set; see .env.example." if kind == "missing" else f"{name}: {text}."
+    return f"{name} is not set; see {documented_in}." if kind == "missing" else f"{name}: {text}."

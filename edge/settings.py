@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from core.settings import PLACEHOLDER, PortNumber, SettingsFault
+from core.settings import PLACEHOLDER, PortNumber, fault_of
 
 _MIN_TOKEN_LENGTH = 16
 _PORT_RANGE = re.compile(r"(\d{4,5})-(\d{4,5})")
@@ -116,14 +116,4 @@ def load_settings(environ: Mapping[str, str] | None = None) -> EdgeSettings:
     try:
         return EdgeSettings.model_validate({**defaults, **values})
     except ValidationError as error:
-        # Never with its value, which may be the token.
-        faults = error.errors(include_input=False)
-        raise SettingsFault("\n".join(_sentence(f["loc"], f["type"], f["msg"]) for f in faults)) from None
-
-
-def _sentence(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    if not location:
-        return f"{text}."
-    name = str(location[0]).upper()
-    return f"{name} is not set; see docs/own-vps.md." if kind == "missing" else f"{name}: {text}."
+        raise fault_of(error, documented_in="docs/own-vps.md") from None

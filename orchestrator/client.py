@@ -7,29 +7,20 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from core.log import get_logger
+from core.replies import EndlessReply, Reply, reply_of
 from core.settings import Settings
 from orchestrator.errors import OrchestratorFailed
 
 log = get_logger("orchestrator")
 
 _MAX_ANSWER = 64 * 1024
-_CHUNK = 16 * 1024
 _LONGEST_REASON = 200
 _OFFLINE_TIMEOUT = 3.0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer as it came: its HTTP status and its bounded body."""
-
-    status: int
-    body: bytes
 
 
 class OrchestratorClient:
@@ -91,24 +82,15 @@ class OrchestratorClient:
                     allow_redirects=False,
                     stream=True,
                 ) as response:
-                    return Reply(response.status_code, self._body_of(response, deadline))
+                    return reply_of(response, limit=_MAX_ANSWER, deadline=deadline, clock=self._clock)
+        except EndlessReply as error:
+            raise self._fault("orchestrator_unknown", "sent an answer without end") from error
         except (requests.Timeout, ReadTimeoutError, TimeoutError) as error:
             raise self._fault("orchestrator_timeout", f"did not answer within {self._timeout:g} s") from error
         except requests.ConnectionError as error:
             raise self._fault("orchestrator_unreachable", "cannot be reached") from error
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
             raise self._fault("orchestrator_failed", "does not speak HTTP as it should") from error
-
-    def _body_of(self, response: requests.Response, deadline: float) -> bytes:
-        """Read the body, whatever its length is said to be; one that trickles in costs the timeout, no more."""
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK):
-            body += chunk
-            if len(body) > _MAX_ANSWER:
-                raise self._fault("orchestrator_unknown", "sent an answer without end")
-            if self._clock() > deadline:
-                raise TimeoutError
-        return bytes(body)
 
     def _check(self, reply: Reply) -> None:
         if 200 <= reply.status < 300:

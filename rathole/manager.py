@@ -6,7 +6,6 @@ What it answers comes from another machine: it is bounded in size and time, and 
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -15,13 +14,13 @@ from urllib3.util.retry import Retry
 
 from core.errors import ManagerFailed
 from core.models import Ports
+from core.replies import EndlessReply, Reply, reply_of
 from core.settings import Settings
 from rathole.answer import Instance, config_of, instance_of, json_of, sentence_of
 
 _CONNECT_TIMEOUT = 3.0
 _READ_TIMEOUT = 10.0  # a create takes over a second, and the manager serves one caller at a time
 _MAX_ANSWER = 256 * 1024
-_CHUNK = 16 * 1024
 # Only what can be repeated without another outcome; a connection that cannot be made is the caller's to repeat.
 _RETRY = Retry(
     total=2,
@@ -34,14 +33,6 @@ _RETRY = Retry(
     raise_on_status=False,
     respect_retry_after_header=False,
 )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer as it came: its HTTP status and its bounded body."""
-
-    status: int
-    body: bytes
 
 
 class InstanceManager:
@@ -143,11 +134,13 @@ class InstanceManager:
                     stream=True,
                 ) as response,
             ):
-                return Reply(response.status_code, self._body_of(response, deadline))
-        except (requests.RequestException, HTTPError, OSError) as error:
+                return reply_of(response, limit=_MAX_ANSWER, deadline=deadline, clock=self._clock)
+        except (requests.RequestException, HTTPError, OSError, EndlessReply) as error:
             raise self._translated(error) from None
 
     def _translated(self, error: Exception) -> ManagerFailed:
+        if isinstance(error, EndlessReply):
+            return self._fault("manager_failed", "sent an answer without end")
         if isinstance(error, requests.exceptions.SSLError):
             return self._fault("manager_unreachable", "shows a certificate that is not trusted; see RATHOLE_MANAGER_CA")
         if isinstance(error, requests.ConnectTimeout):
@@ -157,17 +150,6 @@ class InstanceManager:
         if isinstance(error, requests.ConnectionError):
             return self._fault("manager_unreachable", "cannot be reached")
         return self._fault("manager_failed", "does not speak HTTP as it should")
-
-    def _body_of(self, response: requests.Response, deadline: float) -> bytes:
-        """Read the body, whatever its length is said to be."""
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK, decode_content=False):
-            body += chunk
-            if len(body) > _MAX_ANSWER:
-                raise self._fault("manager_failed", "sent an answer without end")
-            if self._clock() > deadline:
-                raise TimeoutError
-        return bytes(body)
 
     def _check(self, reply: Reply, user_token: str | None) -> None:
         """Raise unless the manager says that it did what it was asked."""

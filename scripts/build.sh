@@ -5,11 +5,13 @@ readonly AGENT_IMAGE=satis-host-agent:latest
 readonly STANDIN_IMAGE=satis-standin:latest
 readonly RATHOLE_IMAGE=satis-rathole:0.5.0
 
+CA_BUNDLES=(/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt) # Debian's and Red Hat's
+
 # A proxy that inspects TLS is known to the host's CA bundle only; the builder stages get it, the images do not.
 copy_ca_bundle() {
   local bundle
   mkdir -p build
-  for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; do
+  for bundle in "${CA_BUNDLES[@]}"; do
     if [ -f "$bundle" ]; then
       cmp -s "$bundle" build/ca-certificates.crt || cp -L "$bundle" build/ca-certificates.crt
       return

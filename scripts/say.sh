@@ -16,10 +16,13 @@ percent_of() {
   printf ' %d %%' $((100 * ${done_of_all%/*} / ${done_of_all#*/}))
 }
 
+# A script that was killed stays a zombie, which `kill -0` takes for alive, until its parent asks for it.
+script_lives() { grep -qs '^State:.[^Z]' "/proc/$$/status"; }
+
 # Ends with the script: a background job of a script does not see Ctrl-C.
 spin() {
   local words=$1 log=$2 tick=0 frames='-\|/'
-  while sleep 0.2 && kill -0 $$ 2>/dev/null; do
+  while sleep 0.2 && script_lives; do
     printf '\r%s %s%s %ds \033[K' "${frames:tick++%4:1}" "$words" "$(percent_of "$log")" $((tick / 5))
   done
 }

@@ -67,23 +67,38 @@ ask_for_orchestrator() {
   set_setting .env HOST_AGENT_TRUSTED_NETWORKS "$address/32"
 }
 
+# Those of bridges, a line each; the docker client adds empty ones. A macvlan's would be that of the LAN.
+docker_subnets() {
+  local networks
+  mapfile -t networks < <(docker network ls --quiet --filter driver=bridge)
+  docker network inspect --format '{{range .IPAM.Config}}{{println .Subnet}}{{end}}' "${networks[@]}" | grep .
+}
+
 # find_advertise_address: the source address of this host's route to the orchestrator. Asked from a container on the
 # host's network, as a bare Debian has no tool for it; no packet is sent.
 find_advertise_address() {
-  local target address
+  local target subnets found address subnet
   if [ -n "$(setting .env ADVERTISE_ADDRESS)" ] || [ "$(setting .env USE_HOSTNAME_REGISTRATION)" = true ]; then return; fi
   target=$(setting .env ORCHESTRATOR_HOST)
-  if address=$(docker run --rm --network host "$AGENT_IMAGE" python -c "$SOURCE_ADDRESS" "${target:-192.0.2.1}"); then
-    set_setting .env ADVERTISE_ADDRESS "$address"
-    say "This host's address is $address (ADVERTISE_ADDRESS in .env)"
-  else
-    say "This host's address was not found; set ADVERTISE_ADDRESS in .env if an orchestrator shall reach it"
+  mapfile -t subnets < <(docker_subnets)
+  found=$(docker run --rm --network host "$AGENT_IMAGE" \
+    python -c "$SOURCE_ADDRESS" "${target:-192.0.2.1}" "${subnets[@]}") ||
+    { say "This host's address was not found; set ADVERTISE_ADDRESS in .env if an orchestrator shall reach it"; return; }
+  read -r address subnet <<<"$found"
+  set_setting .env ADVERTISE_ADDRESS "$address"
+  say "This host's address is $address (ADVERTISE_ADDRESS in .env)"
+  if [ -n "$subnet" ]; then
+    say "Only containers of this host reach it there (Docker's $subnet); where others shall, set ADVERTISE_ADDRESS yourself"
   fi
 }
-readonly SOURCE_ADDRESS='import socket, sys
+
+# Prints the address, and behind it the network that it is of, if it is one of those given.
+readonly SOURCE_ADDRESS='import ipaddress, socket, sys
 route = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 try:
     route.connect((sys.argv[1], 9))
 except OSError:
     sys.exit(1)
-print(route.getsockname()[0])'
+address = route.getsockname()[0]
+subnets = (subnet for subnet in sys.argv[2:] if ipaddress.ip_address(address) in ipaddress.ip_network(subnet))
+print(address, *subnets)'

@@ -264,7 +264,7 @@ def test_a_dripping_answer_ends_at_the_deadline(fake: FakeManager, monkeypatch: 
     """A byte now and then keeps every single read within its timeout; the whole is bounded too."""
     times = iter(range(0, 1000, 4))
     client = InstanceManager(settings_for(fake.port), clock=lambda: next(times))
-    monkeypatch.setattr(module, "_CHUNK", 1)
+    monkeypatch.setattr("core.replies._CHUNK", 1)
     fake.say(200, {"status": "success"})
 
     with pytest.raises(ManagerFailed) as failed:
