@@ -18,7 +18,7 @@ from provisioning.loops import Loop
 from provisioning.mending import Mending
 from provisioning.observe import Look, look
 from provisioning.operations import SAVE_FAILED, Operations
-from provisioning.plan import Action, plan
+from provisioning.plan import Action, is_wanted, plan
 from provisioning.record import keep_record
 from provisioning.together import run_together
 
@@ -101,6 +101,7 @@ class Keeper:
         self.last_look = look(self._hands, server)
         if server.stopped_externally and self.last_look.seen.is_alive:
             server = self._started_again(server)
+        server = self._heeded(server, self.last_look)
         server = self._hands.crashes.follow(server, self.last_look.container, ready=self.last_look.game.ready)
         seen = self.last_look.seen
         if operation and operation.kind is OperationKind.KILL:
@@ -116,6 +117,15 @@ class Keeper:
             return True
         self._act(server, operation, actions)
         return False
+
+    def _heeded(self, server: Server, seen: Look) -> Server:
+        """Learn whether somebody stopped the game by hand, before it is started again."""
+        ended = seen.container is not None and seen.container.status == "exited"
+        if not (ended and is_wanted(server)) or server.deleting:
+            return server
+        self._hands.stops.catch_up()
+        now = self._hands.servers.get(self.server_id)
+        return replace(server, stopped_externally=now is not None and now.stopped_externally)
 
     def _started_again(self, server: Server) -> Server:
         """Whoever stopped the game by hand has started it again, so it is wanted once more."""

@@ -3,14 +3,11 @@
 import threading
 from collections.abc import Callable
 
-from core.log import get_logger
 from provisioning.actions import Actions
 from provisioning.hands import Hands
 from provisioning.keeper import Keeper
 from provisioning.observe import Look
 from provisioning.operations import Operations
-
-log = get_logger("reconciler")
 
 _STOP_SECONDS = 5.0
 
@@ -121,10 +118,3 @@ class Reconciler:
         """Let the server of this name be looked at now, if it is one of ours."""
         if self._hands.servers.get(name):
             self.wake(name)
-
-    def stopped_by_hand(self, name: str) -> None:
-        """Respect that somebody stopped a game's container himself."""
-        server = self._hands.servers.get(name)
-        if server and server.container_wanted and not server.deleting:
-            log.info("The container was stopped by hand; it stays so until the next start.", server=name)
-            self._hands.servers.update(name, stopped_externally=True)

@@ -73,6 +73,8 @@ class Servers:
 
     def start(self, server_id: str, user_token: str | None = None) -> ServerView:
         """Run a server, with its tunnel, at the address it had."""
+        self._check_changeable()  # first, since it alone is quick to say that Docker is away
+        self._hands.stops.catch_up()  # what was stopped by hand before this counts no more
         self._change(
             server_id,
             OperationKind.START,
@@ -89,6 +91,7 @@ class Servers:
         """
         self._check_changeable()  # first, since it alone is quick to say that Docker is away
         container = self._hands.engine.container(self._known(server_id).server_id)
+        self._hands.stops.catch_up()
         return self._change(
             server_id,
             OperationKind.RESTART,

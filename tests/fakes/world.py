@@ -32,6 +32,7 @@ from provisioning.layout import Layout
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
 from provisioning.servers import Servers
+from provisioning.stops import Stops
 from provisioning.watchdog import Watchdog
 from rathole.answer import Instance
 from rathole.config import own_client_config, render_client_config
@@ -164,7 +165,12 @@ class FakeEngine:
     def events(self, since_ns: int) -> Iterator[Event]:
         """Yield what happened since."""
         self.ping()
-        yield from [event for event in self.happened if event.time_ns >= since_ns]
+        yield from self.past_events(since_ns)
+
+    def past_events(self, since_ns: int) -> list[Event]:
+        """Return what happened since."""
+        self.ping()
+        return [event for event in self.happened if event.time_ns >= since_ns]
 
     # What the hands do and what somebody does by hand.
 
@@ -437,7 +443,7 @@ class World:
         reconciler = Reconciler(hands, operations, actions)
         dangling = Dangling(self.settings, self.layout, table, hands.engine, clock=self.clock)
         servers = Servers(hands, operations, actions, reconciler, dangling)
-        events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
+        events = DockerEvents(hands.stops, reconciler)
         self.agents.append(Agent(store, hands, operations, actions, reconciler, servers, events))
         if start:
             reconciler.start()
@@ -460,6 +466,7 @@ class World:
                 self.settings.watchdog_seconds, clock=self.clock, changed=lambda _: None, ask=lambda *_: True
             ),
             crashes=Crashes(self.settings, table, logs=self.engine.logs, wall=time.time),
+            stops=Stops(cast("Any", self.engine), table, clock=time.time),
             own_container="agent",
             clock=self.clock,
         )

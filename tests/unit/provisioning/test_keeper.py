@@ -360,6 +360,17 @@ def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agen
     assert agent.servers.start(ID).phase is Phase.READY
 
 
+def test_a_stop_by_hand_that_is_seen_before_it_is_told_is_respected(world: World, agent: Agent) -> None:
+    """A keeper that looks between the container's end and Docker's telling of it asks, and starts nothing."""
+    agent.servers.spawn(spec())
+    for _ in range(10):
+        stop_by_hand(world)
+        agent.reconciler.wake(ID)
+        wait_until(lambda: agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY, within=5, saying="it is known")
+        assert agent.servers.start(ID).phase is Phase.STARTING
+    assert world.count(f"up {ID}") == 11
+
+
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
     """With its tunnel."""
     world.games.answering.add(ID)  # else it is looked at each second, and might be seen before Docker tells of it
@@ -401,8 +412,8 @@ def test_what_is_removed_by_hand_is_mended(world: World, agent: Agent, what: str
             world.layout.compose_file(ID).unlink(),
         ),
         "client.toml": lambda: world.layout.client_config(ID).unlink(),
-        "network": lambda: (stop_by_hand(world), world.engine.present.clear()),
-        "image": lambda: (stop_by_hand(world), world.engine.images.clear()),
+        "network": lambda: (world.engine.end(ID, "die"), world.engine.present.clear()),
+        "image": lambda: (world.engine.end(ID, "die"), world.engine.images.clear()),
         "tunnel": lambda: world.tunnels.stop(ID),
     }
     remove[what]()
