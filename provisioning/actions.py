@@ -11,6 +11,7 @@ from core.errors import NotFound
 from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
+from provisioning.asker import Asker
 from provisioning.hands import Hands
 from provisioning.observe import Look, compose_text
 from provisioning.plan import Action
@@ -47,18 +48,18 @@ class Actions:
             Action.FORGET: self._forget,
         }
 
-    def do(self, action: Action, server: Server, look: Look, user_token: str | None) -> None:
+    def do(self, action: Action, server: Server, look: Look, asker: Asker) -> None:
         """Do one action.
 
         Raises:
             AgentError: it could not be done.
         """
         if action is Action.ASK_MANAGER:
-            self._hands.instances.ask(server, user_token)
+            self._hands.instances.ask(server, asker)
         elif action is Action.REMAKE_INSTANCE:
-            self._hands.instances.remake(server, user_token)
+            self._hands.instances.remake(server, asker)
         elif action is Action.RELEASE_INSTANCE:
-            self._release_instance(server, user_token)
+            self._release_instance(server, asker.user_token)
         else:
             self._table[action](server, look)
 

@@ -62,12 +62,11 @@ class Reconciler:
         for keeper in keepers:
             keeper.loop.stop(_STOP_SECONDS / max(len(keepers), 1))
 
-    def wake(self, server_id: str, *, user_token: str | None = None, urgent: bool = False) -> None:
+    def wake(self, server_id: str, *, urgent: bool = False) -> None:
         """Let the server be looked at now; begin to keep it where that was not done yet.
 
         Args:
             server_id: whose turn it is.
-            user_token: the token of the user who asks, for calls to the manager on his behalf.
             urgent: forget the backoff of what failed before.
         """
         if not self._running:
@@ -77,10 +76,8 @@ class Reconciler:
             if keeper is None:
                 keeper = Keeper(server_id, self._hands, self._actions, self._operations, self.draining)
                 self._keepers[server_id.lower()] = keeper
-                keeper.user_token = user_token
                 keeper.loop.start()
                 return
-        keeper.user_token = user_token or keeper.user_token
         keeper.wake(urgent=urgent)
 
     def wake_all(self) -> None:
