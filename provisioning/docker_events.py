@@ -1,5 +1,7 @@
 """What Docker tells of itself is a reason to look again."""
 
+import threading
+
 from provisioning.reconciler import Reconciler
 from provisioning.stops import Stops
 
@@ -12,11 +14,15 @@ class DockerEvents:
     Args:
         stops: reads the events, and learns from them whose stop it was.
         reconciler: told which server to look at.
+
+    Attributes:
+        network_changed: set when there is reason to look at the network itself.
     """
 
     def __init__(self, stops: Stops, reconciler: Reconciler) -> None:
         self._stops = stops
         self._reconciler = reconciler
+        self.network_changed = threading.Event()
 
     def step(self) -> float:
         """Listen for a while; return at once for the next time.
@@ -26,6 +32,7 @@ class DockerEvents:
         """
         for event in self._stops.follow():
             if event.kind != "container":
+                self.network_changed.set()
                 self._reconciler.wake_all()
             elif event.action in _ACTIONS:
                 self._reconciler.wake_known(event.name)

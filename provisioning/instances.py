@@ -25,6 +25,8 @@ log = get_logger("instances")
 _PATIENCE = 60.0
 # Where the manager or the VPS refuses us, only a change over there helps.
 _REFUSED_DELAY = 60.0
+# An instance that the VPS does not know is mended within 20 s, whenever the manager was asked last.
+_ASKED_DELAY = _LONGEST_AWAY = 15.0
 _ORPHAN_INTERVAL = 30.0
 # An instance that is made anew can come with other ports, which its players then have to type.
 _REMAKES = Budget(times=3, window=600.0)
@@ -34,7 +36,7 @@ _REMAKES = Budget(times=3, window=600.0)
 class _Attempts:
     """What came of asking for one server."""
 
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(limit=_LONGEST_AWAY))
     next_at: float = 0.0
     fault: AgentError | None = None
     remakes: tuple[float, ...] = ()
@@ -111,7 +113,7 @@ class Instances:
                 if wishes == attempts.wishes:  # else somebody has asked since, and it is his turn
                     self._failed(server.server_id, attempts, error)
             else:
-                attempts.fault, attempts.next_at = None, self._clock() + _REFUSED_DELAY
+                attempts.fault, attempts.next_at = None, self._clock() + _ASKED_DELAY
                 attempts.backoff.reset()
 
     def may_remake(self, server_id: str) -> bool:

@@ -29,6 +29,7 @@ log = get_logger("keeper")
 
 _PASS_INTERVAL = 15.0
 _STARTING_INTERVAL = 1.0
+_DOWN_INTERVAL = 5.0
 _SHORTEST_WAIT = 0.1
 # A plan that is not done after so many rounds contradicts itself.
 _MAX_ROUNDS = 40
@@ -125,7 +126,8 @@ class Keeper:
             self._settled(server, operation)
             operation = None
         if not actions:
-            self._begin_anew()
+            if not (seen.manager_failed or seen.instance_stale):  # else the manager is only not to be asked yet
+                self._begin_anew()
             return True
         if self._hands.clock() < self._not_before and not operation:
             return True
@@ -273,13 +275,15 @@ class Keeper:
         return container is not None and not container.started_at.startswith(_NEVER)
 
     def _until_next_look(self) -> float:
-        """Look again when the manager may be asked, soon while a game starts, else each 15 s."""
+        """Look again when the manager may be asked, soon while a game starts or its tunnel is down, else each 15 s."""
         now, last = self._hands.clock(), self.last_look
         waits = [_PASS_INTERVAL]
         if self._not_before > now:
             waits.append(self._not_before - now)
         if last and last.seen.is_alive and not (last.game.ready and last.game.settled):
             waits.append(_STARTING_INTERVAL)
+        if self._hands.supervisor.status(self.server_id).down_since:
+            waits.append(_DOWN_INTERVAL)
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
         return min(waits)

@@ -82,7 +82,7 @@ class Observed:
         compose_file_right: the file on disk is what we would write.
         manager_due: there is a manager, and it may be asked now.
         manager_failed: the manager was asked last and did not give an instance.
-        instance_stale: rathole says that the instance we know is not the VPS's.
+        instance_stale: the instance we know may not be the VPS's: rathole says so, or has not been reached for 5 s.
         instance_refused: the VPS has refused the client for so long that its instance may be made anew.
         client_file_right: client.toml on disk is what we would write.
         can_tunnel: the agent runs where server names resolve: in a container.

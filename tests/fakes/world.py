@@ -273,6 +273,7 @@ class FakeSupervisor:
     engine: FakeEngine
     running: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, TunnelReason] = field(default_factory=dict)
+    down_since: dict[str, str] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
 
     def run(self, server_id: str) -> None:
@@ -301,7 +302,8 @@ class FakeSupervisor:
         if server_id not in self.running:
             return stopped(utc_now())
         reason = self.reasons.get(server_id)
-        return TunnelStatus(TunnelState.FAILED if reason else TunnelState.UP, reason, "", utc_now(), pid=1)
+        state, down = TunnelState.FAILED if reason else TunnelState.UP, self.down_since.get(server_id)
+        return TunnelStatus(state, reason, "", utc_now(), down_since=down, pid=1)
 
 
 @dataclass

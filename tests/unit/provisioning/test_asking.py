@@ -133,6 +133,36 @@ def test_one_thing_is_done_behind_at_a_time() -> None:
     assert count == [True]
 
 
+def test_what_is_asked_again_and_again_is_said_once(world: World, agent: Agent) -> None:
+    """While the VPS does not know the instance the manager is asked each 15 s; that is one sentence."""
+    agent.servers.spawn(spec())
+    world.tunnels.reasons[ID] = TunnelReason.SERVICE_UNKNOWN
+    with capture_logs() as lines:
+        for _ in range(3):
+            before, world.later = asked(world), world.later + 16
+            wait_until(lambda before=before: _wake(agent) and asked(world) > before, within=5, saying="it is asked")
+    assert len([line for line in lines if "does not know" in line["event"]]) == 1
+
+
+def _wake(agent: Agent) -> bool:
+    agent.reconciler.wake(ID)
+    return True
+
+
+def test_a_vps_that_is_built_anew_is_noticed(world: World, agent: Agent) -> None:
+    """Nothing of the old one listens; after 5 s of that its manager is asked, and makes the instance again."""
+    agent.servers.spawn(spec())
+    world.manager.instances.clear()
+    world.tunnels.reasons[ID] = TunnelReason.VPS_UNREACHABLE
+    world.later += 16
+    agent.reconciler.wake(ID)
+    keeper = agent.reconciler._keepers[ID]
+    wait_until(lambda: not keeper._wake.is_set(), within=5, saying="it is looked at")
+    assert world.manager.instances == {}
+    world.tunnels.down_since[ID] = "2026-01-01T00:00:00.000Z"
+    wait_until(lambda: _wake(agent) and ID in world.manager.instances, within=5, saying="the instance is there again")
+
+
 def test_an_orphan_that_stays_is_said_once(world: World, agent: Agent) -> None:
     """It is tried again and again; another reason is said again."""
     agent.servers.spawn(spec())
