@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from core.errors import GameFailed
+from core.log import get_logger
 from satisfactory.https import GameApi
 from tests.e2e.conftest import Spawn
 from tests.e2e.deployment import DATA
@@ -20,6 +21,8 @@ from tests.waiting import wait_until
 
 STOPS = 100 if os.environ.get("SATIS_LONG") == "1" else 10
 PASSWORD = "battery $taple"
+
+log = get_logger("saved_stop")
 
 
 class Watcher:
@@ -91,6 +94,7 @@ def test_a_stop_loses_at_most_the_second_in_flight(spawn: Spawn) -> None:
         losses.append(watcher.last_seen() - saved_seconds(game, answer.json()["file"]))
         game.order("start")
         ready(game)
+    log.info("Stopped at random moments.", seconds_lost=losses)
     assert max(losses) <= 1, f"seconds lost by each stop: {losses}"
     ours = [name for name in game.saves() if name.startswith("agent_")]
     assert len(ours) == min(STOPS, 5)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -178,7 +178,7 @@ class FakeEngine:
         """Whether a game runs."""
         return name in self.containers and self.containers[name].status in ALIVE
 
-    def run(self, name: str, ports: Ports | None) -> None:
+    def run(self, name: str, ports: Ports | None, labels: Mapping[str, str] | None = None) -> None:
         """Make a container and start it."""
         self.runs += 1
         at = f"2026-01-01T{self.runs // 3600:02}:{self.runs // 60 % 60:02}:{self.runs % 60:02}Z"
@@ -193,7 +193,7 @@ class FakeEngine:
             oom_killed=False,
             restart_count=0,
             image="image",
-            labels={SERVER_LABEL: name},
+            labels={SERVER_LABEL: name} | dict(labels or {}),
             network_ids={NETWORK: self.present[-1].id} if self.present else {},
             ip="172.20.0.2",
             ports=ports,
@@ -252,7 +252,8 @@ class FakeCompose:
             self.engine.harm.append(f"`up` was run on {server_id} under its players")
         environment = service["environment"]
         self.engine.did.append(f"{'recreate' if recreate else 'up'} {server_id}")
-        self.engine.run(server_id, Ports(int(environment["SERVERGAMEPORT"]), int(environment["SERVERMESSAGINGPORT"])))
+        ports = Ports(int(environment["SERVERGAMEPORT"]), int(environment["SERVERMESSAGINGPORT"]))
+        self.engine.run(server_id, ports, service["labels"])
 
     def _check_network(self, server_id: str, *, recreate: bool) -> None:
         ids = {network.id for network in self.engine.networks(NETWORK)}
