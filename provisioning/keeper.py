@@ -282,7 +282,7 @@ class Keeper:
             waits.append(self._not_before - now)
         if last and last.seen.is_alive and not (last.game.ready and last.game.settled):
             waits.append(_STARTING_INTERVAL)
-        if self._hands.supervisor.status(self.server_id).down_since:
+        if self._hands.supervisor.status(self.server_id).down_since is not None:
             waits.append(_DOWN_INTERVAL)
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))

@@ -2,7 +2,6 @@
 
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ def look(hands: Hands, server: Server) -> Look:
         compose_file_right=_is(hands.layout.compose_file(server.server_id), compose_text(hands, server)),
         manager_due=hands.instances.due(server.server_id),
         manager_failed=fault is not None,
-        instance_stale=_is_stale(tunnel),
+        instance_stale=_is_stale(hands, tunnel),
         instance_refused=_is_refused(hands, server, tunnel),
         client_file_right=_is(hands.layout.client_config(server.server_id), server.client_config),
         can_tunnel=hands.own_container is not None,
@@ -104,21 +103,19 @@ def _game(hands: Hands, server: Server, container: Container | None) -> GameSeen
     return hands.games.look(server.server_id, container.started_at, container.ip, ports.game)
 
 
-def _is_stale(tunnel: TunnelStatus) -> bool:
+def _is_stale(hands: Hands, tunnel: TunnelStatus) -> bool:
     """A VPS that was built anew refuses connections until its manager is asked, and an outage is no harm to ask in."""
-    lost = tunnel.reason is TunnelReason.VPS_UNREACHABLE and _seconds_down(tunnel) >= _LOST_SECONDS
+    lost = tunnel.reason is TunnelReason.VPS_UNREACHABLE and _seconds_down(hands, tunnel) >= _LOST_SECONDS
     return lost or tunnel.reason in _STALE
 
 
 def _is_refused(hands: Hands, server: Server, tunnel: TunnelStatus) -> bool:
-    long = tunnel.reason in _REFUSED and _seconds_down(tunnel) >= hands.settings.refused_seconds
+    long = tunnel.reason in _REFUSED and _seconds_down(hands, tunnel) >= hands.settings.refused_seconds
     return long and hands.instances.may_remake(server.server_id)
 
 
-def _seconds_down(tunnel: TunnelStatus) -> float:
-    if tunnel.down_since is None:
-        return 0.0
-    return (datetime.now(UTC) - datetime.fromisoformat(tunnel.down_since)).total_seconds()
+def _seconds_down(hands: Hands, tunnel: TunnelStatus) -> float:
+    return 0.0 if tunnel.down_since is None else hands.clock() - tunnel.down_since
 
 
 def _target(hands: Hands, server: Server, game: GameSeen, tunnel: TunnelStatus) -> Target | None:

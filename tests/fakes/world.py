@@ -274,7 +274,7 @@ class FakeSupervisor:
     engine: FakeEngine
     running: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, TunnelReason] = field(default_factory=dict)
-    down_since: dict[str, str] = field(default_factory=dict)
+    down_since: dict[str, float] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
 
     def run(self, server_id: str) -> None:

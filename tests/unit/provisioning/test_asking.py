@@ -159,7 +159,7 @@ def test_a_vps_that_is_built_anew_is_noticed(world: World, agent: Agent) -> None
     keeper = agent.reconciler._keepers[ID]
     wait_until(lambda: not keeper._wake.is_set(), within=5, saying="it is looked at")
     assert world.manager.instances == {}
-    world.tunnels.down_since[ID] = "2026-01-01T00:00:00.000Z"
+    world.tunnels.down_since[ID] = world.clock() - 5
     wait_until(lambda: _wake(agent) and ID in world.manager.instances, within=5, saying="the instance is there again")
 
 
