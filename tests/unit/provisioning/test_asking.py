@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from core.errors import ManagerFailed
 from core.models import TunnelReason, TunnelState
+from provisioning.asker import Asker
 from provisioning.behind import Behind
 from tests.fakes.world import Agent, World, spec
 from tests.waiting import wait_until
@@ -104,6 +105,19 @@ def _begun(agent: Agent, pool: ThreadPoolExecutor) -> Any:  # noqa: ANN401 - a f
     call = pool.submit(agent.servers.start, ID, TOKEN)
     wait_until(lambda: agent.operations.current(ID), within=5, saying="the operation is written down")
     return call
+
+
+def test_an_answer_to_an_earlier_question_takes_no_wish_back(world: World, refused: Agent) -> None:
+    """Whoever asks for something between question and answer has the manager asked again at once."""
+    instances = refused.hands.instances
+    early = threading.Thread(target=instances.ask, args=(refused.row(), Asker()))
+    with world.manager.lock:
+        early.start()
+        wait_until(instances._of(ID).lock.locked, within=5, saying="the question is under way")
+        instances.retry_now(ID)
+    early.join()
+    assert instances.due(ID)
+    assert instances.fault(ID) is None
 
 
 def test_what_is_done_behind_fails_in_the_log_only() -> None:
