@@ -74,7 +74,7 @@ def saved_seconds(game: Game, file: str) -> int:
 def seconds_unsaved(game: Game, file: str) -> float:
     """Return how long the game went on after the save."""
     saved = float(game.deployment.in_agent("stat", "-c", "%.6Y", path_of(game, file)))
-    ended = datetime.fromisoformat(game.container.attrs["State"]["FinishedAt"][:26] + "+00:00").timestamp()
+    ended = datetime.fromisoformat(game.container.attrs["State"]["FinishedAt"]).timestamp()
     return round(ended - saved, 2)
 
 
