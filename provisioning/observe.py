@@ -1,5 +1,6 @@
 """One look at the world around a server."""
 
+import threading
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from provisioning.watchdog import Target
 from rathole.status import TunnelStatus
 
 _STALE = frozenset({TunnelReason.TOKEN_REFUSED, TunnelReason.SERVICE_UNKNOWN})
+_REMOVAL_LOOKS, _REMOVAL_PAUSE = 50, 0.1
 _LOST_SECONDS = 5.0  # a restart of the VPS's rathole takes one
 _REFUSED = _STALE | {TunnelReason.VPS_UNREACHABLE}
 
@@ -67,7 +69,7 @@ def look(hands: Hands, server: Server) -> Look:
     Raises:
         DockerUnavailable: the engine cannot be asked.
     """
-    container = hands.engine.container(server.server_id)
+    container = _container(hands, server.server_id)
     networks = {network.id for network in hands.engine.networks(NETWORK)}
     game = _game(hands, server, container)
     fault = hands.instances.fault(server.server_id)
@@ -94,6 +96,17 @@ def look(hands: Hands, server: Server) -> Look:
     )
     differs = container is not None and container.labels.get(HASH_LABEL) != _hash_of(hands, server)
     return Look(seen, container, game, differs, utc_now())
+
+
+def _container(hands: Hands, server_id: str) -> Container | None:
+    """One that is being removed is gone in a moment; until then it can be neither started nor made anew."""
+    pause = threading.Event()
+    for _ in range(_REMOVAL_LOOKS):
+        found = hands.engine.container(server_id)
+        if found is None or found.status != "removing":
+            return found
+        pause.wait(_REMOVAL_PAUSE)
+    return found
 
 
 def _game(hands: Hands, server: Server, container: Container | None) -> GameSeen:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -369,6 +370,20 @@ def test_a_stop_by_hand_that_is_seen_before_it_is_told_is_respected(world: World
         wait_until(lambda: agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY, within=5, saying="it is known")
         assert agent.servers.start(ID).phase is Phase.STARTING
     assert world.count(f"up {ID}") == 11
+
+
+def test_a_container_that_is_being_removed_is_waited_for(world: World, agent: Agent) -> None:
+    """Compose cannot start it, and fails to make another under its name."""
+    agent.servers.spawn(spec())
+    world.engine.end(ID, "kill", "die")
+    world.engine.containers[ID] = replace(world.engine.containers[ID], status="removing")
+    with capture_logs() as lines:
+        agent.reconciler.wake(ID)
+        threading.Timer(0.5, lambda: world.engine.containers.pop(ID)).start()
+        wait_until(lambda: world.engine.alive(ID), within=5, saying="it is made anew")
+    assert [line["event"] for line in lines if line.get("step") == "up"] == [
+        "There is no container though one shall run; it is made."
+    ]
 
 
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
