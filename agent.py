@@ -45,6 +45,7 @@ from provisioning.recovery import recover
 from provisioning.runtime import Runtime
 from provisioning.saving import Saving
 from provisioning.servers import Servers
+from provisioning.stops import Stops
 from provisioning.trust import TrustedNetworks
 from provisioning.watchdog import Watchdog
 from rathole.config import generate_rathole_client_config
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     servers = Servers(hands, operations, actions, reconciler, dangling)
     meter = NodeMeter(settings.satis_data_dir)
     heartbeat = _heartbeat(settings, lambda: answers.stats(settings.node_id, meter.read(), servers.views()))
-    events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
+    events = DockerEvents(hands.stops, reconciler)
     runtime = Runtime(store, hands, reconciler, events, trust, dangling, heartbeat)
     app = Flask("agent", static_folder=None)
     register(app, Services(settings, servers, runtime, meter.read, trust))
@@ -117,6 +118,7 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
         games=games,
         watchdog=Watchdog(settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed),
         crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
+        stops=Stops(engine, servers, clock=time.time),
         claims=Claims(admins),
         saving=Saving(admins, games, layout, settings.save_timeout, wall=time.time),
         own_container=Engine.own_container(),

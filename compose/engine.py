@@ -1,6 +1,5 @@
 """The Docker engine: the only user of its SDK, and the border where its errors become ours."""
 
-import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -246,10 +245,20 @@ class Engine:
             since_ns: from when on, in nanoseconds since 1970; may lie in the past.
             seconds: how long to listen.
         """
-        # The engine is asked in whole seconds, of which it may send more than was meant.
-        until = math.ceil(self._clock() + seconds)
-        with self._client_with(seconds + self._timeout) as client, translated():
-            stream = client.events(since=since_ns // 10**9, until=until, filters=_EVENTS, decode=True)
+        return self._events(since_ns, self._clock() + seconds, patience=seconds + self._timeout)
+
+    def past_events(self, since_ns: int) -> list[Event]:
+        """Return what the engine remembers since then, its last 256 events at most; it waits for nothing new.
+
+        Args:
+            since_ns: from when on, in nanoseconds since 1970.
+        """
+        return list(self._events(since_ns, self._clock(), patience=self._timeout))
+
+    def _events(self, since_ns: int, until: float, *, patience: float) -> Iterator[Event]:
+        with self._client_with(patience) as client, translated():
+            # Since whole seconds, so that the engine may send more than was meant; the SDK passes any text on.
+            stream = client.events(since=since_ns // 10**9, until=f"{until:.9f}", filters=_EVENTS, decode=True)  # type: ignore[call-overload]  # typed as numbers
             for event in map(event_of, stream):
                 if event.time_ns >= since_ns:
                     yield event

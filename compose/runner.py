@@ -75,7 +75,10 @@ class Compose:
         To be called before the first other call for this server.
         """
         recorded = self._records.all().get(server_id)
-        children = {*([recorded[0]] if recorded else []), *_children(server_id)}
+        running = list(_children(server_id))
+        if running:
+            log.info("A `docker compose` of an earlier agent still runs; it is waited for.", server=server_id)
+        children = {*([recorded[0]] if recorded else []), *running}
         for child in children:
             left = max(0.0, self._up_deadline - proc.age(child))
             if not proc.wait(child, left):

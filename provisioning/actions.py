@@ -2,9 +2,7 @@
 
 import contextlib
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
@@ -13,24 +11,13 @@ from core.errors import NotFound
 from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
+from provisioning.asker import Asker
 from provisioning.hands import Hands
 from provisioning.observe import Look, compose_text
 from provisioning.plan import Action
 from provisioning.watchdog import Verdict
 
-_LONGEST_STOP_NS = 10 * 60 * 10**9
-# Docker may tell of a stop a moment after the call that asked for it returned.
-_LATE_EVENT_NS = 10**9
-# Events come in a burst where Docker was away or slow, so those of earlier stops are known, too.
-_REMEMBERED_STOPS = 8
-
-
-@dataclass
-class _Stop:
-    """One stop of ours; both times in nanoseconds since 1970."""
-
-    began: int
-    ended: int
+_Do = Callable[[Server, Look], None]
 
 
 class Actions:
@@ -42,8 +29,8 @@ class Actions:
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
-        self._stops: defaultdict[str, deque[_Stop]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_STOPS))
-        self._table: dict[Action, Callable[[Server, Look], None]] = {
+        self._stops = hands.stops
+        self._table: dict[Action, _Do] = {
             Action.ENSURE_NETWORK: self._ensure_network,
             Action.JOIN_NETWORK: self._join_network,
             Action.PULL_IMAGE: self._pull_image,
@@ -61,18 +48,18 @@ class Actions:
             Action.FORGET: self._forget,
         }
 
-    def do(self, action: Action, server: Server, look: Look, user_token: str | None) -> None:
+    def do(self, action: Action, server: Server, look: Look, asker: Asker) -> None:
         """Do one action.
 
         Raises:
             AgentError: it could not be done.
         """
         if action is Action.ASK_MANAGER:
-            self._hands.instances.ask(server, user_token)
+            self._hands.instances.ask(server, asker)
         elif action is Action.REMAKE_INSTANCE:
-            self._hands.instances.remake(server, user_token)
+            self._hands.instances.remake(server, asker)
         elif action is Action.RELEASE_INSTANCE:
-            self._release_instance(server, user_token)
+            self._release_instance(server, asker.user_token)
         else:
             self._table[action](server, look)
 
@@ -102,7 +89,7 @@ class Actions:
         self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id), recreate=True)
 
     def _stop_container(self, server: Server, _look: Look) -> None:
-        with self._our_stop(server.server_id):
+        with self._stops.ours(server.server_id):
             # Not by `docker compose stop`: it takes half a second to begin, on a busy host two, and what is played
             # meanwhile is in no save (tried).
             self._hands.engine.stop(server.server_id, STOP_GRACE_SECONDS)
@@ -110,32 +97,19 @@ class Actions:
 
     def take_up(self, server_id: str) -> None:
         """Let what a dead agent had begun come to its end: a second `docker compose` beside it would fail."""
-        with self._our_stop(server_id) as stop:
+        with self._stops.ours(server_id) as stop:
             found = self._hands.compose.await_orphan(server_id)
         if not found:
-            self._stops[server_id].remove(stop)  # whatever was stopped meanwhile, somebody did by hand
+            self._stops.not_ours(server_id, stop)  # whatever was stopped meanwhile, somebody did by hand
 
     def kill(self, server_id: str) -> None:
         """Kill the container at once; one that is not there is fine."""
-        with self._our_stop(server_id), contextlib.suppress(NotFound):
+        with self._stops.ours(server_id), contextlib.suppress(NotFound):
             self._hands.engine.kill(server_id)
             reached(Failpoint.CONTAINER_KILLED)
 
-    @contextlib.contextmanager
-    def _our_stop(self, server_id: str) -> Iterator[_Stop]:
-        stop = _Stop(began := time.time_ns(), began + _LONGEST_STOP_NS)
-        self._stops[server_id].append(stop)
-        try:
-            yield stop
-        finally:
-            stop.ended = time.time_ns() + _LATE_EVENT_NS
-
-    def stopped_by_us(self, server_id: str, time_ns: int) -> bool:
-        """Whether a stop that Docker reports for this time, in nanoseconds since 1970, was ours."""
-        return any(stop.began <= time_ns <= stop.ended for stop in tuple(self._stops[server_id]))
-
     def _remove_container(self, server: Server, _look: Look) -> None:
-        with self._our_stop(server.server_id):
+        with self._stops.ours(server.server_id):
             self._hands.engine.remove(server.server_id)
             reached(Failpoint.CONTAINER_REMOVED)
 

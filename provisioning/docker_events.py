@@ -1,32 +1,28 @@
-"""What Docker tells of itself: a reason to look again, and the only sign that somebody stopped a game by hand."""
+"""What Docker tells of itself is a reason to look again."""
 
-from collections.abc import Callable
+import threading
 
-from compose.container import Event
-from compose.engine import Engine
-from provisioning.actions import Actions
 from provisioning.reconciler import Reconciler
+from provisioning.stops import Stops
 
-_NS = 10**9
+_ACTIONS = frozenset({"start", "die", "destroy", "pause", "unpause", "oom"})
 
 
 class DockerEvents:
     """Follows the engine's events; a loop drives it.
 
     Args:
-        engine: whose events.
+        stops: reads the events, and learns from them whose stop it was.
         reconciler: told which server to look at.
-        actions: tells which stops were our own.
-        clock: the wall clock, in seconds since 1970.
+
+    Attributes:
+        network_changed: set when there is reason to look at the network itself.
     """
 
-    def __init__(self, engine: Engine, reconciler: Reconciler, actions: Actions, *, clock: Callable[[], float]) -> None:
-        self._engine = engine
+    def __init__(self, stops: Stops, reconciler: Reconciler) -> None:
+        self._stops = stops
         self._reconciler = reconciler
-        self._actions = actions
-        self._clock = clock
-        self._since_ns = int(clock() * _NS)
-        self._killed: set[str] = set()
+        self.network_changed = threading.Event()
 
     def step(self) -> float:
         """Listen for a while; return at once for the next time.
@@ -34,36 +30,10 @@ class DockerEvents:
         Raises:
             DockerUnavailable: the engine is away; the loop tries again.
         """
-        # Where the clock was set back, the last event lies ahead of all that will come.
-        self._since_ns = min(self._since_ns, int(self._clock() * _NS))
-        for event in self._engine.events(self._since_ns):
-            self._since_ns = event.time_ns + 1
-            if event.kind == "container":
-                self._container(event)
-            else:
+        for event in self._stops.follow():
+            if event.kind != "container":
+                self.network_changed.set()
                 self._reconciler.wake_all()
+            elif event.action in _ACTIONS:
+                self._reconciler.wake_known(event.name)
         return 0.0
-
-    def _container(self, event: Event) -> None:
-        """Docker says `kill` then `die` where somebody stops a container, and only `die` where the game ended.
-
-        It says the same where the engine itself is stopped, or somebody removes the container; neither is
-        anybody's wish for the game to be stopped. An engine that goes away closes its API before it stops
-        containers (tried with 20.10), so that one which still answers, with a container that has ended and is
-        not about to be removed or run again, tells of a stop by hand.
-        """
-        if event.action == "kill" and not self._actions.stopped_by_us(event.name, event.time_ns):
-            self._killed.add(event.name)
-        elif event.action == "die" and event.name in self._killed:
-            self._killed.discard(event.name)
-            self._stopped(event.name)
-        elif event.action == "start":
-            self._killed.discard(event.name)  # a signal that did not end it
-        if event.action in {"start", "die", "destroy", "pause", "unpause", "oom"}:
-            self._reconciler.wake_known(event.name)
-
-    def _stopped(self, name: str) -> None:
-        """Ask the engine what came of it; one that does not answer raises, and it was no stop by hand."""
-        container = self._engine.container(name)
-        if container and container.status == "exited":
-            self._reconciler.stopped_by_hand(name)

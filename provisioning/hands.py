@@ -14,6 +14,7 @@ from provisioning.games import Games
 from provisioning.instances import Instances
 from provisioning.layout import Layout
 from provisioning.saving import Saving
+from provisioning.stops import Stops
 from provisioning.watchdog import Watchdog
 from rathole.supervisor import Supervisor
 
@@ -35,6 +36,7 @@ class Hands:
         saving: whether a game that is to be ended is saved.
         watchdog: their answers through the tunnels.
         crashes: counts their deaths.
+        stops: whose stop of a container it was.
         own_container: the agent's container; None where it runs outside one.
         clock: seconds that never go back.
     """
@@ -51,6 +53,7 @@ class Hands:
     saving: Saving
     watchdog: Watchdog
     crashes: Crashes
+    stops: Stops
     own_container: str | None
     clock: Callable[[], float]
 

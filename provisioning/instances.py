@@ -13,6 +13,7 @@ from core.models import Ports
 from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import Settings
+from provisioning.asker import Asker
 from provisioning.budget import Budget
 from rathole.answer import Instance
 from rathole.config import RemoteHost, own_client_config, parse_client_config, render_client_config
@@ -24,6 +25,8 @@ log = get_logger("instances")
 _PATIENCE = 60.0
 # Where the manager or the VPS refuses us, only a change over there helps.
 _REFUSED_DELAY = 60.0
+# An instance that the VPS does not know is mended within 20 s, whenever the manager was asked last.
+_ASKED_DELAY = _LONGEST_AWAY = 15.0
 _ORPHAN_INTERVAL = 30.0
 # An instance that is made anew can come with other ports, which its players then have to type.
 _REMAKES = Budget(times=3, window=600.0)
@@ -33,10 +36,11 @@ _REMAKES = Budget(times=3, window=600.0)
 class _Attempts:
     """What came of asking for one server."""
 
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(limit=_LONGEST_AWAY))
     next_at: float = 0.0
     fault: AgentError | None = None
     remakes: tuple[float, ...] = ()
+    wishes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -68,6 +72,7 @@ class Instances:
         self._attempts: dict[str, _Attempts] = {}
         self._guard = threading.Lock()
         self._tokens: dict[str, str | None] = {}
+        self._kept: dict[str, str] = {}
         self.released = threading.Event()
 
     def _of(self, server_id: str) -> _Attempts:
@@ -89,30 +94,33 @@ class Instances:
     def retry_now(self, server_id: str) -> None:
         """Ask at the next opportunity, and let the game wait for the answer: somebody asked for something."""
         attempts = self._of(server_id)
+        attempts.wishes += 1
         attempts.next_at, attempts.fault = 0.0, None
 
-    def ask(self, server: Server, user_token: str | None) -> None:
+    def ask(self, server: Server, asker: Asker) -> None:
         """Ask for the server's instance and keep the answer; a failure is remembered, not raised.
 
         Args:
             server: whose.
-            user_token: the token of the user on whose behalf it is done, if any.
+            asker: on whose behalf.
         """
         attempts = self._of(server.server_id)
         with attempts.lock:
+            wishes = attempts.wishes
             try:
-                self._ask(server, user_token)
+                self._ask(server, asker)
             except AgentError as error:
-                self._failed(server.server_id, attempts, error)
+                if wishes == attempts.wishes:  # else somebody has asked since, and it is his turn
+                    self._failed(server.server_id, attempts, error)
             else:
-                attempts.fault, attempts.next_at = None, self._clock() + _REFUSED_DELAY
+                attempts.fault, attempts.next_at = None, self._clock() + _ASKED_DELAY
                 attempts.backoff.reset()
 
     def may_remake(self, server_id: str) -> bool:
         """Whether the instance was not made anew too often lately: 3 times in 10 minutes."""
         return not _REMAKES.is_spent(self._of(server_id).remakes, self._clock())
 
-    def remake(self, server: Server, user_token: str | None) -> None:
+    def remake(self, server: Server, asker: Asker) -> None:
         """Have the manager make the server's instance anew; a failure is remembered, not raised.
 
         A rathole server of the manager's that died stays listed as running, and its client is refused.
@@ -120,12 +128,12 @@ class Instances:
         attempts = self._of(server.server_id)
         with attempts.lock:
             try:
-                self._known_manager().delete(server.server_id, user_token)
+                self._known_manager().delete(server.server_id, asker.user_token)
             except AgentError as error:
                 self._failed(server.server_id, attempts, error)
                 return
             attempts.remakes = (*_REMAKES.recent(attempts.remakes, self._clock()), self._clock())
-        self.ask(server, user_token)
+        self.ask(server, asker)
 
     def _failed(self, server_id: str, attempts: _Attempts, error: AgentError) -> None:
         if attempts.fault is None or attempts.fault.code != error.code:
@@ -134,12 +142,12 @@ class Instances:
         delay = attempts.backoff.next_delay() if away else _REFUSED_DELAY
         attempts.fault, attempts.next_at = error, self._clock() + delay
 
-    def _ask(self, server: Server, user_token: str | None) -> None:
+    def _ask(self, server: Server, asker: Asker) -> None:
         manager = self._known_manager()
-        self._clear_orphan(manager, server.server_id, user_token)
-        instance = self._create(manager, server, user_token)
+        self._clear_orphan(manager, server.server_id, asker.user_token)
+        instance = self._create(manager, server, asker)
         ports = self._ports(server, instance)
-        text = manager.client_config(server.server_id, user_token)
+        text = manager.client_config(server.server_id, asker.user_token)
         reached(Failpoint.CONFIG_FETCHED)
         config = self._checked(server, ports, instance, text)
         with self._servers.transaction(Failpoint.INSTANCE_KEPT):
@@ -158,24 +166,24 @@ class Instances:
             reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
 
-    def _create(self, manager: InstanceManager, server: Server, user_token: str | None) -> Instance:
+    def _create(self, manager: InstanceManager, server: Server, asker: Asker) -> Instance:
         """Make the instance, or anew where the manager lists a dead one (as it does after its own restart)."""
-        instance = self._patiently(manager, server, user_token)
+        instance = self._patiently(manager, server, asker)
         if instance.running is False:
             log.warning("The manager lists a dead instance; it is made anew.", server=server.server_id)
-            manager.delete(server.server_id, user_token)
+            manager.delete(server.server_id, asker.user_token)
             reached(Failpoint.INSTANCE_REMOVED)
-            instance = self._patiently(manager, server, user_token)
+            instance = self._patiently(manager, server, asker)
         return instance
 
-    def _patiently(self, manager: InstanceManager, server: Server, user_token: str | None) -> Instance:
+    def _patiently(self, manager: InstanceManager, server: Server, asker: Asker) -> Instance:
         deadline = self._clock() + _PATIENCE
         while True:
             try:
-                instance = manager.create(server.server_id, server.spec.ports, user_token)
+                instance = manager.create(server.server_id, server.spec.ports, asker.user_token)
             except ManagerFailed as error:
                 # It took the connection and is busy with others: that is its way, so the call is repeated.
-                if error.code != "manager_timeout" or self._clock() >= deadline:
+                if error.code != "manager_timeout" or self._clock() >= deadline or not asker.waits():
                     raise
             else:
                 reached(Failpoint.INSTANCE_MADE)
@@ -252,10 +260,17 @@ class Instances:
             try:
                 manager.delete(server_id, user_token)
             except ManagerFailed as error:
-                log.warning("The manager keeps an instance that is to go.", server=server_id, why=error.message)
+                self._say_kept(server_id, error)
                 return
+            self._kept.pop(server_id, None)
             reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
+
+    def _say_kept(self, server_id: str, error: ManagerFailed) -> None:
+        """Once for each reason: it is tried again each 30 s, maybe for ever."""
+        if self._kept.get(server_id) != error.code:
+            log.warning("The manager keeps an instance that is to go.", server=server_id, why=error.message)
+        self._kept[server_id] = error.code
 
 
 def _public(instance: Instance) -> Ports | None:

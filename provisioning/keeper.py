@@ -13,12 +13,15 @@ from core.models import OperationKind
 from core.operations import Operation
 from core.servers import Server
 from provisioning.actions import Actions
+from provisioning.asker import Asker
+from provisioning.behind import Behind
+from provisioning.ending import Ending
 from provisioning.hands import Hands
 from provisioning.loops import Loop
 from provisioning.mending import Mending
 from provisioning.observe import Look, look
 from provisioning.operations import SAVE_FAILED, Operations
-from provisioning.plan import Action, plan
+from provisioning.plan import Action, is_wanted, plan
 from provisioning.record import keep_record
 from provisioning.together import run_together
 
@@ -26,11 +29,14 @@ log = get_logger("keeper")
 
 _PASS_INTERVAL = 15.0
 _STARTING_INTERVAL = 1.0
+_DOWN_INTERVAL = 5.0
 _SHORTEST_WAIT = 0.1
 # A plan that is not done after so many rounds contradicts itself.
 _MAX_ROUNDS = 40
 # What Docker gives as the start of a container that was never started.
 _NEVER = "0001-"
+# A manager may take a minute to answer.
+_ASKS = frozenset({Action.ASK_MANAGER, Action.REMAKE_INSTANCE})
 _REFUSABLE = frozenset({OperationKind.STOP, OperationKind.RESTART})
 
 
@@ -50,11 +56,10 @@ class Keeper:
     ) -> None:
         self.server_id = server_id
         self.last_look: Look | None = None
-        self.user_token: str | None = None
         self._hands = hands
         self._actions = actions
         self._operations = operations
-        self._draining = draining
+        self._ending = Ending(hands, actions, operations, draining)
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._not_before = 0.0
@@ -62,6 +67,8 @@ class Keeper:
         self._cause: AgentError | None = None
         self._mending = Mending()
         self._said: str | None = None
+        self._noticed: str | None = None
+        self._behind = Behind(f"manager for {server_id}", self.wake)
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
     def wake(self, *, urgent: bool = False) -> None:
@@ -78,15 +85,14 @@ class Keeper:
         for rounds in count(1):
             # In this order: an operation and its wish are written together, so the wish is never the older one.
             operation = self._operations.current(self.server_id)
+            self._take_notice(operation)
             server = self._hands.servers.get(self.server_id)
             if server is None:
                 return _PASS_INTERVAL
             try:
                 _check_end(self.server_id, rounds)
                 keep_record(self._hands.layout.record(server.server_id), server)
-                if self._draining.is_set():
-                    server = replace(server, container_wanted=False)
-                if self._round(server, operation):
+                if self._round(self._ending.wished(server), operation):
                     break
             except AgentError as error:
                 return self._failed(server, operation, error)
@@ -96,13 +102,23 @@ class Keeper:
                 raise
         return self._until_next_look()
 
+    def _take_notice(self, operation: Operation | None) -> None:
+        """Somebody has asked for something, maybe with a token, so a manager that failed is asked at once."""
+        if operation and operation.operation_id != self._noticed:
+            self._noticed = operation.operation_id
+            self._hands.instances.retry_now(self.server_id)
+
     def _round(self, server: Server, operation: Operation | None) -> bool:
         """Look, plan and act once; tell whether nothing was left to do."""
+        asking = operation is None and self._behind.is_busy()  # before the look, which may see what came of it
         self.last_look = look(self._hands, server)
         if server.stopped_externally and self.last_look.seen.is_alive:
             server = self._started_again(server)
+        server = self._heeded(server, self.last_look)
         server = self._hands.crashes.follow(server, self.last_look.container, ready=self.last_look.game.ready)
         seen = self.last_look.seen
+        if asking:
+            seen = replace(seen, manager_due=False)
         if operation and operation.kind is OperationKind.KILL:
             seen = replace(seen, save_due=False)
         actions = plan(server, self._hands.ports(server), seen)
@@ -110,12 +126,22 @@ class Keeper:
             self._settled(server, operation)
             operation = None
         if not actions:
-            self._begin_anew()
+            if not (seen.manager_failed or seen.instance_stale):  # else the manager is only not to be asked yet
+                self._begin_anew()
             return True
         if self._hands.clock() < self._not_before and not operation:
             return True
         self._act(server, operation, actions)
         return False
+
+    def _heeded(self, server: Server, seen: Look) -> Server:
+        """Learn whether somebody stopped the game by hand, before it is started again."""
+        ended = seen.container is not None and seen.container.status == "exited"
+        if not (ended and is_wanted(server)) or server.deleting:
+            return server
+        self._hands.stops.catch_up()
+        now = self._hands.servers.get(self.server_id)
+        return replace(server, stopped_externally=now is not None and now.stopped_externally)
 
     def _started_again(self, server: Server) -> Server:
         """Whoever stopped the game by hand has started it again, so it is wanted once more."""
@@ -137,7 +163,7 @@ class Keeper:
 
     def _settled(self, server: Server, operation: Operation | None) -> None:
         if operation:
-            self._end(operation)
+            self._operations.end(operation)
         if server.failure_code:
             self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
 
@@ -150,28 +176,38 @@ class Keeper:
         if actions == {Action.FORGET}:
             self._forget(server, operation)
             return
-        if actions == {Action.SAVE_GAME}:
-            self._save(server, operation)
+        if actions == {Action.SAVE_GAME} and self.last_look:
+            self._ending.save_and_end(server, self.last_look, operation)
             return
-        run_together([partial(self._do, action, server) for action in sorted(actions)])
+        asker = self._asker(operation)
+        tasks = {action: partial(self._do, action, server, asker) for action in sorted(actions)}
+        behind = [] if operation else [tasks.pop(action) for action in sorted(actions & _ASKS)]
+        for ask in behind:  # one at most
+            self._behind.begin(ask)
+        run_together(list(tasks.values()))
 
-    def _do(self, action: Action, server: Server) -> None:
+    def _asker(self, operation: Operation | None) -> Asker:
+        """Whoever waits does so until his operation is superseded."""
+        if operation is None:
+            return Asker()
+        begun = operation.operation_id
+
+        def waits() -> bool:
+            current = self._operations.current(self.server_id)
+            return current is not None and current.operation_id == begun
+
+        return Asker(self._operations.token(operation), waits)
+
+    def _do(self, action: Action, server: Server, asker: Asker) -> None:
         if self.last_look:
-            self._actions.do(action, server, self.last_look, self.user_token)
-
-    def _save(self, server: Server, operation: Operation | None) -> None:
-        container = self.last_look.container if self.last_look else None
-        if container:
-            # The wish can be younger than the look at the operations, of which one came with it.
-            operation = operation or self._operations.current(self.server_id)
-            ports = container.ports or self._hands.ports(server)
-            self._hands.saving.before_end(server, container, ports, operation, self._operations)
+            self._actions.do(action, server, self.last_look, asker)
 
     def _forget(self, server: Server, operation: Operation | None) -> None:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
         # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
-        self._do(Action.FORGET, server)
-        token, self.user_token = self.user_token, None
+        asker = self._asker(operation)
+        self._do(Action.FORGET, server, asker)
+        token = asker.user_token
         if operation:
             error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
             self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
@@ -185,11 +221,6 @@ class Keeper:
         with self._hands.servers.transaction(Failpoint.ROW_REMOVED):
             self._hands.instances.release(self.server_id, user_token)
             self._hands.servers.remove(self.server_id)
-
-    def _end(self, operation: Operation, error: AgentError | None = None) -> None:
-        """End the operation, and with it what came with the request alone."""
-        self.user_token = None
-        self._operations.end(operation, error)
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""
@@ -217,7 +248,6 @@ class Keeper:
     def _refused(self, operation: Operation, error: AgentError) -> float:
         """The game could not be saved and goes on, as if nobody had asked for its end."""
         go_on = {"container_wanted": True, "restart_from": None}
-        self.user_token = None
         self._operations.end(operation, error, lambda: self._hands.servers.update(self.server_id, **go_on))
         return 0.0
 
@@ -237,7 +267,7 @@ class Keeper:
             self._hands.servers.update(self.server_id, deleting=True)
         if undo and not isinstance(error, DockerUnavailable):
             return 0.0  # the operation ends with this error when nothing is left
-        self._end(operation, error)
+        self._operations.end(operation, error)
         return delay
 
     def _ever_ran(self) -> bool:
@@ -245,13 +275,15 @@ class Keeper:
         return container is not None and not container.started_at.startswith(_NEVER)
 
     def _until_next_look(self) -> float:
-        """Look again when the manager may be asked, soon while a game starts, else each 15 s."""
+        """Look again when the manager may be asked, soon while a game starts or its tunnel is down, else each 15 s."""
         now, last = self._hands.clock(), self.last_look
         waits = [_PASS_INTERVAL]
         if self._not_before > now:
             waits.append(self._not_before - now)
         if last and last.seen.is_alive and not (last.game.ready and last.game.settled):
             waits.append(_STARTING_INTERVAL)
+        if self._hands.supervisor.status(self.server_id).down_since is not None:
+            waits.append(_DOWN_INTERVAL)
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
         return min(waits)

@@ -90,7 +90,7 @@ def _bounce(server: Server, _ports: Ports, seen: Observed) -> str:
 def _ask_manager(server: Server, _ports: Ports, _seen: Observed) -> str:
     if server.client_config is None:
         return "The server has no instance at the manager; it is asked for one."
-    return "The VPS does not know the tunnel's instance; the manager is asked for it again."
+    return "The VPS does not know the tunnel's instance, or is away; the manager is asked for it again."
 
 
 _OF: dict[Action, Callable[[Server, Ports, Observed], str]] = {

@@ -1,8 +1,8 @@
 """One look at the world around a server."""
 
+import threading
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from provisioning.watchdog import Target
 from rathole.status import TunnelStatus
 
 _STALE = frozenset({TunnelReason.TOKEN_REFUSED, TunnelReason.SERVICE_UNKNOWN})
+_REMOVAL_LOOKS, _REMOVAL_PAUSE = 50, 0.1
+_LOST_SECONDS = 5.0  # a restart of the VPS's rathole takes one
 _REFUSED = _STALE | {TunnelReason.VPS_UNREACHABLE}
 
 
@@ -67,7 +69,7 @@ def look(hands: Hands, server: Server) -> Look:
     Raises:
         DockerUnavailable: the engine cannot be asked.
     """
-    container = hands.engine.container(server.server_id)
+    container = _container(hands, server.server_id)
     networks = {network.id for network in hands.engine.networks(NETWORK)}
     game = _game(hands, server, container)
     fault = hands.instances.fault(server.server_id)
@@ -79,7 +81,7 @@ def look(hands: Hands, server: Server) -> Look:
         compose_file_right=_is(hands.layout.compose_file(server.server_id), compose_text(hands, server)),
         manager_due=hands.instances.due(server.server_id),
         manager_failed=fault is not None,
-        instance_stale=tunnel.reason in _STALE,
+        instance_stale=_is_stale(hands, tunnel),
         instance_refused=_is_refused(hands, server, tunnel),
         client_file_right=_is(hands.layout.client_config(server.server_id), server.client_config),
         can_tunnel=hands.own_container is not None,
@@ -96,6 +98,17 @@ def look(hands: Hands, server: Server) -> Look:
     return Look(seen, container, game, differs, utc_now())
 
 
+def _container(hands: Hands, server_id: str) -> Container | None:
+    """One that is being removed is gone in a moment; until then it can be neither started nor made anew."""
+    pause = threading.Event()
+    for _ in range(_REMOVAL_LOOKS):
+        found = hands.engine.container(server_id)
+        if found is None or found.status != "removing":
+            return found
+        pause.wait(_REMOVAL_PAUSE)
+    return found
+
+
 def _game(hands: Hands, server: Server, container: Container | None) -> GameSeen:
     if container is None or container.status != "running":
         return SILENT
@@ -103,12 +116,19 @@ def _game(hands: Hands, server: Server, container: Container | None) -> GameSeen
     return hands.games.look(server.server_id, container.started_at, container.ip, ports.game)
 
 
+def _is_stale(hands: Hands, tunnel: TunnelStatus) -> bool:
+    """A VPS that was built anew refuses connections until its manager is asked, and an outage is no harm to ask in."""
+    lost = tunnel.reason is TunnelReason.VPS_UNREACHABLE and _seconds_down(hands, tunnel) >= _LOST_SECONDS
+    return lost or tunnel.reason in _STALE
+
+
 def _is_refused(hands: Hands, server: Server, tunnel: TunnelStatus) -> bool:
-    if tunnel.reason not in _REFUSED or tunnel.down_since is None:
-        return False
-    down = datetime.now(UTC) - datetime.fromisoformat(tunnel.down_since)
-    long = down.total_seconds() >= hands.settings.refused_seconds
+    long = tunnel.reason in _REFUSED and _seconds_down(hands, tunnel) >= hands.settings.refused_seconds
     return long and hands.instances.may_remake(server.server_id)
+
+
+def _seconds_down(hands: Hands, tunnel: TunnelStatus) -> float:
+    return 0.0 if tunnel.down_since is None else hands.clock() - tunnel.down_since
 
 
 def _target(hands: Hands, server: Server, game: GameSeen, tunnel: TunnelStatus) -> Target | None:

@@ -47,9 +47,16 @@ class Operations:
         self._table = table
         self._changed = threading.Condition()
         self._told: dict[str, Told] = {}
+        self._tokens: dict[str, str] = {}
 
     def begin(
-        self, server_id: str, kind: OperationKind, change: Callable[[], object], *, force: bool = False
+        self,
+        server_id: str,
+        kind: OperationKind,
+        change: Callable[[], object],
+        user_token: str | None = None,
+        *,
+        force: bool = False,
     ) -> Operation:
         """Write down the wish and the operation in one transaction, or join the identical one under way.
 
@@ -58,6 +65,7 @@ class Operations:
             kind: what is to be done.
             change: writes what is wanted from now on, and of a reconfigure tells whether that was another; what it
                 wrote is taken back where something else is under way.
+            user_token: of the user who asks, for calls to the manager on his behalf; kept until the end, in memory.
             force: end the game even where it cannot be saved; who joins can insist on it.
 
         Raises:
@@ -66,21 +74,32 @@ class Operations:
         with self._store.transaction(Failpoint.OPERATION_BEGUN):
             running = self._table.open_for(server_id)
             if running and running.kind == kind and (kind in _JOINABLE or not change()):
-                return self._joined(running, force=force)
+                return self._joined(running, user_token, force=force)
             superseded = self._supersede(running, kind) if running else None
             change()
             begun = self._table.begin(server_id, kind, force=force)
+            self._lend(begun, user_token)  # before anybody can see the operation, and ask without it
         if running and superseded:
+            self._tokens.pop(running.operation_id, None)
             _say("An operation failed.", running, superseded)
             self.tell(running, superseded)
         _say("An operation begins.", begun)
         return begun
 
-    def _joined(self, running: Operation, *, force: bool) -> Operation:
+    def _joined(self, running: Operation, user_token: str | None, *, force: bool) -> Operation:
         self._forget_told(running)
+        self._lend(running, user_token)
         if force:
             self._table.insist(running.operation_id)
         return running
+
+    def _lend(self, operation: Operation, user_token: str | None) -> None:
+        if user_token is not None:
+            self._tokens[operation.operation_id] = user_token
+
+    def token(self, operation: Operation) -> str | None:
+        """Return the token of the user who asked for an operation that is under way, if he sent one."""
+        return self._tokens.get(operation.operation_id)
 
     def _supersede(self, running: Operation, kind: OperationKind) -> AgentError:
         if kind not in _SUPERSEDING or running.kind == OperationKind.DELETE:
@@ -137,6 +156,7 @@ class Operations:
                 self._table.fail(operation.operation_id, error)
             else:
                 self._table.succeed(operation.operation_id)
+        self._tokens.pop(operation.operation_id, None)
         _say("An operation failed." if error else "An operation is done.", operation, error)
         self.tell(operation, error)
 

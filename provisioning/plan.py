@@ -82,7 +82,7 @@ class Observed:
         compose_file_right: the file on disk is what we would write.
         manager_due: there is a manager, and it may be asked now.
         manager_failed: the manager was asked last and did not give an instance.
-        instance_stale: rathole says that the instance we know is not the VPS's.
+        instance_stale: the instance we know may not be the VPS's: rathole says so, or has not been reached for 5 s.
         instance_refused: the VPS has refused the client for so long that its instance may be made anew.
         client_file_right: client.toml on disk is what we would write.
         can_tunnel: the agent runs where server names resolve: in a container.
@@ -131,7 +131,7 @@ def plan(server: Server, ports: Ports, seen: Observed) -> set[Action]:
     """
     if server.deleting:
         return _removal(seen)
-    stays = seen.is_alive and _is_wanted(server) and not _must_stop_first(server, ports, seen)
+    stays = seen.is_alive and is_wanted(server) and not _must_stop_first(server, ports, seen)
     if seen.save_due and not stays and not server.crashed:
         return {Action.SAVE_GAME}  # with its tunnel up: a game that cannot be saved goes on as it is
     return _container(server, seen, stays=stays) | _tunnel(server, seen, game_stays=stays)
@@ -145,7 +145,8 @@ def _removal(seen: Observed) -> set[Action]:
     return {Action.REMOVE_FILES} if seen.files_present else {Action.FORGET}
 
 
-def _is_wanted(server: Server) -> bool:
+def is_wanted(server: Server) -> bool:
+    """Whether its game shall run now."""
     return server.container_wanted and not server.stopped_externally and not server.crashed
 
 
@@ -166,7 +167,7 @@ def _container(server: Server, seen: Observed, *, stays: bool) -> set[Action]:
     if seen.is_alive:
         # The tunnel goes first: one packet that meets a stopped game blackholes its sender (rathole 0.5.0).
         return {Action.STOP_TUNNEL} if seen.tunnel_runs else {Action.STOP_CONTAINER}
-    return _start(server, seen) if _is_wanted(server) else set()
+    return _start(server, seen) if is_wanted(server) else set()
 
 
 def _around_running(seen: Observed) -> set[Action]:
@@ -213,7 +214,7 @@ def _tunnel(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
     if seen.manager_due and seen.instance_refused and game_stays:
         return {Action.REMAKE_INSTANCE}
     # A manager that failed may take a minute to fail again: by then the game shall run.
-    lacking = _lacks_instance(server) and _is_wanted(server) and (game_stays or not seen.manager_failed)
+    lacking = _lacks_instance(server) and is_wanted(server) and (game_stays or not seen.manager_failed)
     if seen.manager_due and (lacking or seen.instance_stale):
         return {Action.ASK_MANAGER}
     return _client(server, seen, game_stays=game_stays) if server.client_config else set()

@@ -3,14 +3,11 @@
 import threading
 from collections.abc import Callable
 
-from core.log import get_logger
 from provisioning.actions import Actions
 from provisioning.hands import Hands
 from provisioning.keeper import Keeper
 from provisioning.observe import Look
 from provisioning.operations import Operations
-
-log = get_logger("reconciler")
 
 _STOP_SECONDS = 5.0
 
@@ -65,12 +62,11 @@ class Reconciler:
         for keeper in keepers:
             keeper.loop.stop(_STOP_SECONDS / max(len(keepers), 1))
 
-    def wake(self, server_id: str, *, user_token: str | None = None, urgent: bool = False) -> None:
+    def wake(self, server_id: str, *, urgent: bool = False) -> None:
         """Let the server be looked at now; begin to keep it where that was not done yet.
 
         Args:
             server_id: whose turn it is.
-            user_token: the token of the user who asks, for calls to the manager on his behalf.
             urgent: forget the backoff of what failed before.
         """
         if not self._running:
@@ -80,10 +76,8 @@ class Reconciler:
             if keeper is None:
                 keeper = Keeper(server_id, self._hands, self._actions, self._operations, self.draining)
                 self._keepers[server_id.lower()] = keeper
-                keeper.user_token = user_token
                 keeper.loop.start()
                 return
-        keeper.user_token = user_token or keeper.user_token
         keeper.wake(urgent=urgent)
 
     def wake_all(self) -> None:
@@ -121,10 +115,3 @@ class Reconciler:
         """Let the server of this name be looked at now, if it is one of ours."""
         if self._hands.servers.get(name):
             self.wake(name)
-
-    def stopped_by_hand(self, name: str) -> None:
-        """Respect that somebody stopped a game's container himself."""
-        server = self._hands.servers.get(name)
-        if server and server.container_wanted and not server.deleting:
-            log.info("The container was stopped by hand; it stays so until the next start.", server=name)
-            self._hands.servers.update(name, stopped_externally=True)

@@ -53,7 +53,7 @@ class Runtime:
         watched = [
             Loop("tunnels", self._tend_tunnels),
             Loop("docker_events", events.step),
-            Loop("network", self._tend_network),
+            Loop("network", self._tend_network, events.network_changed),
             Loop("orphans", hands.instances.step, hands.instances.released),
             Loop("keepers", self._tend_keepers),
             Loop("watchdog", hands.watchdog.step),
@@ -119,10 +119,18 @@ class Runtime:
         network = ensure_network(self._hands.engine, NETWORK)
         own = self._hands.own_container
         if own:
-            ensure_member(self._hands.engine, network, own, socket.gethostname())
+            if ensure_member(self._hands.engine, network, own, socket.gethostname()):
+                self._was_off_network()
             self._join_orchestrator(own)
         self._trust.check()
         return _NETWORK_INTERVAL
+
+    def _was_off_network(self) -> None:
+        """Whoever sent a packet meanwhile is stuck, so every tunnel is begun anew when its game answers again."""
+        log.warning("The agent's container was not on satis_network; it is put on it, and all tunnels are begun anew.")
+        for server in self._hands.servers.all():
+            self._hands.servers.update(server.server_id, bounced_for=None)
+        self._reconciler.wake_all()
 
     def _join_orchestrator(self, own: str) -> None:
         name = self._hands.settings.orchestrator_network

@@ -1,5 +1,6 @@
 """The servers, as the HTTP face speaks of them: every call writes a wish down, wakes the keeper and waits."""
 
+import contextlib
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -66,13 +67,24 @@ class Servers:
             AgentError: Conflict where id or ports are taken, else what made the server impossible.
         """
         self._check_changeable()
-        operation = self._admission.admit(spec)
+        operation = self._admission.admit(spec, user_token)
         if operation:
-            self._carry_out(operation, user_token)
+            self._carry_out(operation)
+        else:
+            self._take_up_tunnel(spec.server_id, user_token)
         return self.view(spec.server_id)
+
+    def _take_up_tunnel(self, server_id: str, user_token: str | None) -> None:
+        """Ask for a tunnel again that the manager refused for want of a user's token, now that there is one."""
+        fault = self._hands.instances.fault(server_id)
+        if user_token and fault and fault.code == "auth_refused":
+            with contextlib.suppress(Conflict):  # something else is under way, whose caller has his own token
+                self._change(server_id, OperationKind.RECONFIGURE, lambda: False, user_token)
 
     def start(self, server_id: str, user_token: str | None = None) -> ServerView:
         """Run a server, with its tunnel, at the address it had."""
+        self._check_changeable()  # first, since it alone is quick to say that Docker is away
+        self._hands.stops.catch_up()  # what was stopped by hand before this counts no more
         self._change(
             server_id,
             OperationKind.START,
@@ -89,6 +101,7 @@ class Servers:
         """
         self._check_changeable()  # first, since it alone is quick to say that Docker is away
         container = self._hands.engine.container(self._known(server_id).server_id)
+        self._hands.stops.catch_up()
         return self._change(
             server_id,
             OperationKind.RESTART,
@@ -138,7 +151,7 @@ class Servers:
             self._actions.kill(server.server_id)
         finally:
             self._reconciler.wake(server_id, urgent=True)  # the wish is written down, and goes on without us
-        self._carry_out(operation, None)
+        self._carry_out(operation)
         return self.view(server_id)
 
     def _unwant(self, server_id: str) -> None:
@@ -152,9 +165,9 @@ class Servers:
         if self._table.get(server_id) is None:
             return
         operation = self._operations.begin(
-            server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True)
+            server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True), user_token
         )
-        self._reconciler.wake(server_id, user_token=user_token, urgent=True)
+        self._reconciler.wake(server_id, urgent=True)
         self._hands.engine.ping()
         self._operations.wait(operation, _PATIENCE)
 
@@ -268,13 +281,12 @@ class Servers:
         if server.deleting:
             raise Conflict("server_deleting", f"{server.server_id} is being deleted; wait until it is gone.")
         self._check_changeable()
-        operation = self._operations.begin(server_id, kind, change, force=force)
-        self._carry_out(operation, user_token)
+        operation = self._operations.begin(server_id, kind, change, user_token, force=force)
+        self._carry_out(operation)
         return self._operations.get(operation).save
 
-    def _carry_out(self, operation: Operation, user_token: str | None) -> None:
-        self._hands.instances.retry_now(operation.server_id)
-        self._reconciler.wake(operation.server_id, user_token=user_token, urgent=True)
+    def _carry_out(self, operation: Operation) -> None:
+        self._reconciler.wake(operation.server_id, urgent=True)
         self._operations.wait(operation, _PATIENCE)
 
     def _check_changeable(self) -> None:

@@ -92,6 +92,12 @@ class Deployment:
         """Have Compose replace the agent's container, as an upgrade does."""
         _run_script(_RECREATE)
 
+    def rebuild_vps(self) -> None:
+        """Have the VPS side begin with nothing: no instance, another key."""
+        self.edge.stop(timeout=1)
+        self.in_agent("sh", "-c", f"rm -rf {DATA}/edge/*")
+        self.edge.start()
+
     def _settings(self) -> dict[str, object]:
         return {
             "SATIS_ENV_FILE": HOME / "env",

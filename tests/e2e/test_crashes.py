@@ -86,14 +86,14 @@ def test_a_game_that_dies_comes_back_with_its_tunnel(spawn: Spawn) -> None:
     game.assert_reachable()
 
 
-def test_a_container_removed_by_hand_is_made_anew_by_a_start(spawn: Spawn) -> None:
-    """Whoever kills and removes a container himself means it; its data is kept for the next start."""
+def test_a_container_removed_by_hand_is_made_anew_with_its_data(spawn: Spawn) -> None:
+    """A stop is a wish, which is respected; a removal is none to be without the game, and costs no save."""
     game = spawn()
     game.assert_reachable()
     game.save("kept")
+    old = game.container.id
     game.container.remove(force=True)
-    wait_until(lambda: game.phase == "stopped_externally", within=10, saying="the agent has noticed")
-    game.order("start")
+    wait_until(lambda: game.container.id != old, within=20, saying="it is made anew")
     game.assert_reachable()
     assert "kept.sav" in game.saves()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.conftest import Spawn
-from tests.e2e.deployment import DATA, GAME_IMAGE, NETWORK, Deployment
+from tests.e2e.deployment import AGENT, DATA, EDGE, GAME_IMAGE, NETWORK, Deployment
 from tests.e2e.game import Game
 from tests.waiting import wait_until
 
@@ -48,6 +48,15 @@ BREAKS = [
         False,
         id="game off the network",
     ),
+    pytest.param(
+        lambda deployment, _: deployment.docker.networks.get(NETWORK).disconnect(AGENT, force=True),
+        "The agent's container was not on satis_network",
+        False,
+        id="agent off the network",
+    ),
+    pytest.param(
+        lambda deployment, _: deployment.rebuild_vps(), "does not know the tunnel's instance", False, id="VPS rebuilt"
+    ),
 ]
 
 
@@ -78,6 +87,33 @@ def test_it_is_mended(
     assert (game.started_at != started_at) is new_container
 
 
+def _tear_out_network(deployment: Deployment) -> None:
+    """Remove the network under all that runs on it, before anybody can join it again."""
+    network = deployment.docker.networks.get(NETWORK)
+    deployment.agent.pause()
+    for container in network.attrs["Containers"].values():
+        network.disconnect(container["Name"], force=True)
+    network.remove()
+    deployment.agent.unpause()
+    wait_until(lambda: deployment.docker.networks.get(NETWORK), within=20, saying="the network is made again")
+    deployment.docker.networks.get(NETWORK).connect(EDGE)
+
+
+def test_a_network_that_is_made_again_is_followed(deployment: Deployment, spawn: Spawn) -> None:
+    """A running game is put on it; one that was stopped holds the old one, and is made anew at its start."""
+    running, stopped = spawn(), spawn()
+    running.wait_until_settled()
+    stopped.order("stop")
+    before = running.started_at, stopped.container.id
+    _tear_out_network(deployment)
+    wait_until(lambda: _is_whole(deployment, running), within=20, saying="the running game is whole", every=0.25)
+    running.assert_reachable(within=10)
+    stopped.order("start")
+    stopped.assert_reachable(within=20)
+    assert running.started_at == before[0]
+    assert stopped.container.id != before[1]
+
+
 def test_a_stop_by_hand_is_respected(deployment: Deployment, spawn: Spawn) -> None:
     """`docker stop` and `docker start` are an operator's wishes too; a removal is not one to be without the game."""
     game = spawn()
@@ -85,6 +121,7 @@ def test_a_stop_by_hand_is_respected(deployment: Deployment, spawn: Spawn) -> No
     game.container.stop()
     wait_until(lambda: game.phase == "stopped_externally", within=20, saying="it is shown as stopped by hand")
     wait_until(lambda: not deployment.tunnel_clients(game.id), within=20, saying="its tunnel is down")
+    assert game.container.status == "exited"
     game.container.start()
     game.wait_until_settled()
 

@@ -8,10 +8,12 @@ import json
 import os
 import random
 import threading
+from datetime import datetime
 
 import pytest
 
 from core.errors import GameFailed
+from core.log import get_logger
 from satisfactory.https import GameApi
 from tests.e2e.conftest import Spawn
 from tests.e2e.deployment import DATA
@@ -20,6 +22,8 @@ from tests.waiting import wait_until
 
 STOPS = 100 if os.environ.get("SATIS_LONG") == "1" else 10
 PASSWORD = "battery $taple"
+
+log = get_logger("saved_stop")
 
 
 class Watcher:
@@ -57,10 +61,21 @@ class Watcher:
         return self.last
 
 
+def path_of(game: Game, file: str) -> str:
+    """Return where a save is."""
+    return f"{DATA}/satisfactory/{game.id}/data/{game.id}/saved/server/{file}"
+
+
 def saved_seconds(game: Game, file: str) -> int:
     """Return the seconds that a save on disk holds."""
-    path = f"{DATA}/satisfactory/{game.id}/data/{game.id}/saved/server/{file}"
-    return int(json.loads(game.deployment.in_agent("cat", path))["playDurationSeconds"])
+    return int(json.loads(game.deployment.in_agent("cat", path_of(game, file)))["playDurationSeconds"])
+
+
+def seconds_unsaved(game: Game, file: str) -> float:
+    """Return how long the game went on after the save."""
+    saved = float(game.deployment.in_agent("stat", "-c", "%.6Y", path_of(game, file)))
+    ended = datetime.fromisoformat(game.container.attrs["State"]["FinishedAt"]).timestamp()
+    return round(ended - saved, 2)
 
 
 def ready(game: Game) -> Game:
@@ -80,7 +95,7 @@ def test_a_stop_loses_at_most_the_second_in_flight(spawn: Spawn) -> None:
     """Stopped at random moments, each time the save holds what a player saw last, but for one second."""
     game = ready(spawn())
     moments = random.Random(4)  # noqa: S311 - repeatable on purpose
-    losses = []
+    losses, unsaved = [], []
     for _ in range(STOPS):
         watcher = Watcher(game)
         watcher.start()
@@ -89,8 +104,10 @@ def test_a_stop_loses_at_most_the_second_in_flight(spawn: Spawn) -> None:
         assert answer.status_code == 200, answer.text
         assert answer.json()["saved"] is True, answer.text
         losses.append(watcher.last_seen() - saved_seconds(game, answer.json()["file"]))
+        unsaved.append(seconds_unsaved(game, answer.json()["file"]))
         game.order("start")
         ready(game)
+    log.info("Stopped at random moments.", seconds_lost=losses, seconds_unsaved=unsaved)
     assert max(losses) <= 1, f"seconds lost by each stop: {losses}"
     ours = [name for name in game.saves() if name.startswith("agent_")]
     assert len(ours) == min(STOPS, 5)

@@ -3,10 +3,12 @@
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from compose.file import NETWORK
 
@@ -38,9 +40,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer what is known; anything else is not there, as Docker says it."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         if path.endswith("/events"):
-            self.server.closed.wait()
+            self._events(float(parse_qs(query)["until"][0]))
             return
         known = path in _ANSWERS
         body = json.dumps(_ANSWERS[path] if known else {"message": "No such thing"}).encode()
@@ -49,6 +51,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _events(self, until: float) -> None:
+        """Nothing has happened, and nothing will."""
+        if until > time.time():
+            self.server.closed.wait()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     do_POST = do_GET  # noqa: N815 - the library's name
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +32,7 @@ from provisioning.layout import Layout
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
 from provisioning.servers import Servers
+from provisioning.stops import Stops
 from provisioning.watchdog import Watchdog
 from rathole.answer import Instance
 from rathole.config import own_client_config, render_client_config
@@ -164,7 +165,12 @@ class FakeEngine:
     def events(self, since_ns: int) -> Iterator[Event]:
         """Yield what happened since."""
         self.ping()
-        yield from [event for event in self.happened if event.time_ns >= since_ns]
+        yield from self.past_events(since_ns)
+
+    def past_events(self, since_ns: int) -> list[Event]:
+        """Return what happened since."""
+        self.ping()
+        return [event for event in self.happened if event.time_ns >= since_ns]
 
     # What the hands do and what somebody does by hand.
 
@@ -172,7 +178,7 @@ class FakeEngine:
         """Whether a game runs."""
         return name in self.containers and self.containers[name].status in ALIVE
 
-    def run(self, name: str, ports: Ports | None) -> None:
+    def run(self, name: str, ports: Ports | None, labels: Mapping[str, str] | None = None) -> None:
         """Make a container and start it."""
         self.runs += 1
         at = f"2026-01-01T{self.runs // 3600:02}:{self.runs // 60 % 60:02}:{self.runs % 60:02}Z"
@@ -187,7 +193,7 @@ class FakeEngine:
             oom_killed=False,
             restart_count=0,
             image="image",
-            labels={SERVER_LABEL: name},
+            labels={SERVER_LABEL: name} | dict(labels or {}),
             network_ids={NETWORK: self.present[-1].id} if self.present else {},
             ip="172.20.0.2",
             ports=ports,
@@ -246,7 +252,8 @@ class FakeCompose:
             self.engine.harm.append(f"`up` was run on {server_id} under its players")
         environment = service["environment"]
         self.engine.did.append(f"{'recreate' if recreate else 'up'} {server_id}")
-        self.engine.run(server_id, Ports(int(environment["SERVERGAMEPORT"]), int(environment["SERVERMESSAGINGPORT"])))
+        ports = Ports(int(environment["SERVERGAMEPORT"]), int(environment["SERVERMESSAGINGPORT"]))
+        self.engine.run(server_id, ports, service["labels"])
 
     def _check_network(self, server_id: str, *, recreate: bool) -> None:
         ids = {network.id for network in self.engine.networks(NETWORK)}
@@ -267,6 +274,7 @@ class FakeSupervisor:
     engine: FakeEngine
     running: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, TunnelReason] = field(default_factory=dict)
+    down_since: dict[str, float] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
 
     def run(self, server_id: str) -> None:
@@ -295,7 +303,8 @@ class FakeSupervisor:
         if server_id not in self.running:
             return stopped(utc_now())
         reason = self.reasons.get(server_id)
-        return TunnelStatus(TunnelState.FAILED if reason else TunnelState.UP, reason, "", utc_now(), pid=1)
+        state, down = TunnelState.FAILED if reason else TunnelState.UP, self.down_since.get(server_id)
+        return TunnelStatus(state, reason, "", utc_now(), down_since=down, pid=1)
 
 
 @dataclass
@@ -437,7 +446,7 @@ class World:
         reconciler = Reconciler(hands, operations, actions)
         dangling = Dangling(self.settings, self.layout, table, hands.engine, clock=self.clock)
         servers = Servers(hands, operations, actions, reconciler, dangling)
-        events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
+        events = DockerEvents(hands.stops, reconciler)
         self.agents.append(Agent(store, hands, operations, actions, reconciler, servers, events))
         if start:
             reconciler.start()
@@ -460,6 +469,7 @@ class World:
                 self.settings.watchdog_seconds, clock=self.clock, changed=lambda _: None, ask=lambda *_: True
             ),
             crashes=Crashes(self.settings, table, logs=self.engine.logs, wall=time.time),
+            stops=Stops(cast("Any", self.engine), table, clock=time.time),
             own_container="agent",
             clock=self.clock,
         )

@@ -37,8 +37,8 @@ class Deployment:
     def __init__(self) -> None:
         self._key, self._token = secrets.token_hex(32), secrets.token_hex(32)
 
-    def up(self) -> None:
-        """Start both from nothing."""
+    def up(self, **settings: object) -> None:
+        """Start both from nothing, with more settings of the agent's."""
         self.down()
         CONTROL.mkdir(parents=True)
         for file in ("sitecustomize.py", "snapshot.py"):
@@ -46,7 +46,7 @@ class Deployment:
         (CONTROL / "failpoint").touch()
         self._ensure_network()
         self._start_edge()
-        self._start_agent()
+        self._start_agent(settings)
         wait_until(self.answers, within=60, saying="the agent answers")
 
     def _ensure_network(self) -> None:
@@ -63,7 +63,7 @@ class Deployment:
         publish = ["--publish", f"127.0.0.1:{MANAGER_PORT}:7001"]
         self._start(EDGE, settings, ["--tmpfs", "/data", *publish], ["python", "-m", "edge"])
 
-    def _start_agent(self) -> None:
+    def _start_agent(self, more: dict[str, object]) -> None:
         settings = {
             "NODE_ID": "walk",
             "SATIS_DATA_DIR": DATA,
@@ -81,6 +81,7 @@ class Deployment:
             # The tree is mounted, so its bytecode is made at the first start, not in the image.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": "/control/bytecode",
+            **more,
         }
         mounts = ["/var/run/docker.sock:/var/run/docker.sock", f"{DATA}:{DATA}", f"{CONTROL}:/control"]
         options = [word for mount in mounts for word in ("--volume", mount)]
@@ -149,12 +150,21 @@ class Deployment:
 
     def slow_compose(self, server_id: str, seconds: float) -> None:
         """Have `docker compose` take longer for one server."""
+        self._wrap_compose(server_id, f"sleep {seconds}")
+
+    def break_compose(self, server_id: str) -> None:
+        """Have `docker compose` fail for one server."""
+        self._wrap_compose(server_id, "echo 'no space left on device' >&2; exit 1")
+
+    def _wrap_compose(self, server_id: str, what: str) -> None:
         program = CONTROL / "bin" / "docker"
         program.parent.mkdir(exist_ok=True)
-        program.write_text(
-            f'#!/bin/sh\ncase "$*" in *{server_id}*) sleep {seconds};; esac\nexec /usr/bin/docker "$@"\n'
-        )
+        program.write_text(f'#!/bin/sh\ncase "$*" in *{server_id}*) {what};; esac\nexec /usr/bin/docker "$@"\n')
         program.chmod(0o755)
+
+    def mend_compose(self) -> None:
+        """Have `docker compose` as it is."""
+        (CONTROL / "bin" / "docker").unlink(missing_ok=True)
 
     def arm(self, point: Failpoint) -> None:
         """Let the agent die where it reaches `point` next, and note anew what is reached."""

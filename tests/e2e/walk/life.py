@@ -29,8 +29,10 @@ class Step(StrEnum):
     RECONFIGURE = "reconfigure"
     CLOSE = "close"  # the tunnel is taken away; to the agent a reconfigure as well
     OPEN = "open"  # and brought back
+    FAIL = "fail"  # a provision whose container cannot be made, so that all is undone
     STOP = "stop"
     START = "start"
+    RESTART = "restart"
     KILL = "kill"
     DELETE = "delete"
 
@@ -38,22 +40,26 @@ class Step(StrEnum):
 BEFORE = {
     Step.PROVISION: State.GONE,
     Step.CLAIM: State.GONE,
+    Step.FAIL: State.GONE,
     Step.RECONFIGURE: State.RUNNING,
     Step.CLOSE: State.RUNNING,
     Step.OPEN: State.UNREACHABLE,
     Step.STOP: State.RUNNING,
     Step.START: State.STOPPED,
+    Step.RESTART: State.RUNNING,
     Step.KILL: State.RUNNING,
     Step.DELETE: State.RUNNING,
 }
 AFTER = {
     Step.PROVISION: State.RUNNING,
     Step.CLAIM: State.LOCKED,
+    Step.FAIL: State.GONE,
     Step.RECONFIGURE: State.RUNNING,
     Step.CLOSE: State.UNREACHABLE,
     Step.OPEN: State.RUNNING,
     Step.STOP: State.STOPPED,
     Step.START: State.RUNNING,
+    Step.RESTART: State.RUNNING,
     Step.KILL: State.STOPPED,
     Step.DELETE: State.GONE,
 }
@@ -84,11 +90,17 @@ def way(start: State, goal: State) -> list[Step]:
 
 @dataclass
 class Life:
-    """One server; `config` is the client.toml that the next reconfigure sends."""
+    """One server.
+
+    Attributes:
+        config: the client.toml that the next reconfigure sends.
+        run_before: the game's run that the next restart is to end.
+    """
 
     deployment: Deployment
     number: int
     config: str = ""
+    run_before: str = ""
 
     @property
     def id(self) -> str:
@@ -108,6 +120,18 @@ class Life:
             config = tomllib.loads(run("docker", "exec", AGENT, "cat", str(path)))
             config["client"]["heartbeat_timeout"] = config["client"].get("heartbeat_timeout", 40) + 1
             self.config = tomli_w.dumps(config)
+        elif step is Step.RESTART:
+            self.run_before = self._run()
+        elif step is Step.FAIL:
+            self.deployment.break_compose(self.id)
+
+    def finish(self, step: Step) -> None:
+        """Take back what the step needed."""
+        if step is Step.FAIL:
+            self.deployment.mend_compose()
+
+    def _run(self) -> str:
+        return run("docker", "inspect", "--format", "{{.State.StartedAt}}", self.id).strip()
 
     def ask(self, step: Step) -> requests.Response:
         """Ask for a step."""
@@ -116,11 +140,13 @@ class Life:
         words: dict[Step, tuple[str, str, dict[str, object]]] = {
             Step.PROVISION: ("POST", f"{games}/spawn", self._spec(None)),
             Step.CLAIM: ("POST", f"{games}/spawn", self._spec("walk")),
+            Step.FAIL: ("POST", f"{games}/spawn", self._spec(None)),
             Step.RECONFIGURE: ("POST", f"{tunnel}/configure", {"clientConfig": self.config}),
             Step.CLOSE: ("POST", f"{tunnel}/stop", {}),
             Step.OPEN: ("POST", f"{tunnel}/start", {"gamePort": game, "beaconPort": beacon}),
             Step.STOP: ("POST", f"{games}/stop", {"serverId": self.id}),
             Step.START: ("POST", f"{games}/start", {"serverId": self.id}),
+            Step.RESTART: ("POST", f"{games}/restart", {"serverId": self.id}),
             Step.KILL: ("POST", f"{games}/kill", {"serverId": self.id}),
             Step.DELETE: ("DELETE", f"{games}/{self.id}/delete", {}),
         }
@@ -183,7 +209,8 @@ class Life:
         different = {key: (seen[key], expected[key]) for key in expected if seen[key] != expected[key]}
         assert not different, f"seen and expected differ: {different}"
         if expected["running"]:
-            started_at = run("docker", "inspect", "--format", "{{.State.StartedAt}}", self.id).strip()
+            started_at = self._run()
+            assert step is not Step.RESTART or started_at != self.run_before, "it was not restarted"
             assert state is State.UNREACHABLE or seen["bounced_for"].startswith(started_at), "its tunnel is begun anew"
             said = self.deployment.status(self.id)["agent"]
             assert said["phase"] == "ready" or (state is State.UNREACHABLE and said["phase"] == "degraded"), said

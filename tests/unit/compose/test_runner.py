@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from compose.runner import Compose
 from core.errors import ComposeFailed, DeadlinePassed, DockerUnavailable
@@ -185,9 +186,11 @@ def test_an_orphan_that_ends_is_waited_for(docker: FakeDocker, orphan: "subproce
 def test_an_orphan_that_hangs_is_ended(docker: FakeDocker, orphan: "subprocess.Popen[bytes]") -> None:
     """Its deadline is that of its own agent, so it counts from its start."""
     began = time.monotonic()
-    compose(docker, known(docker), up_deadline=0.5).await_orphan("srv_A")
+    with capture_logs() as lines:
+        compose(docker, known(docker), up_deadline=0.5).await_orphan("srv_A")
     assert time.monotonic() - began < 5
     assert is_gone(orphan.pid)
+    assert len([line for line in lines if "it is waited for" in line["event"]]) == 1
 
 
 def test_an_orphan_that_nobody_recorded_is_found(docker: FakeDocker, orphan: "subprocess.Popen[bytes]") -> None:

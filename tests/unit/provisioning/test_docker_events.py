@@ -1,4 +1,4 @@
-"""What Docker's events mean: whose stop it was, and who is to be looked at."""
+"""What Docker's events mean: whose stop it was, who is to be looked at, and what comes of it for a server."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,25 +6,32 @@ from dataclasses import replace
 import pytest
 
 from compose.container import Container, Event
+from compose.file import STOP_GRACE_SECONDS
 from core.errors import DockerUnavailable
+from core.servers import Server
 from provisioning.docker_events import DockerEvents
+from provisioning.stops import Stops
 from tests.fakes.world import Agent, World, spec
+from tests.unit.provisioning.paper import SERVER
 from tests.unit.provisioning.test_crashes import FIRST, ID
+
+_SECOND = 10**9
 
 
 class Heard:
-    """Docker, the keepers and our own stops, as far as the events see them."""
+    """Docker, the servers and the keepers, as far as the events see them."""
 
     def __init__(self) -> None:
         self.container_now: Container | None = replace(FIRST, status="exited")
         self.away = False
-        self.ours = False
         self.lines: list[Event] = []
+        self.past: list[Event] = []
         self.asked_from: list[int] = []
         self.by_hand: list[str] = []
         self.woken: list[str] = []
         self.now = 100.0
-        self.events_loop = DockerEvents(self, self, self, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.stops = Stops(self, self, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.events_loop = DockerEvents(self.stops, self)  # type: ignore[arg-type]
 
     def events(self, since_ns: int) -> Iterator[Event]:
         """Yield what the test says."""
@@ -32,18 +39,26 @@ class Heard:
         lines, self.lines = self.lines, []
         return iter(lines)
 
-    def container(self, _name: str) -> Container | None:
-        """Return what the container is now."""
+    def past_events(self, _since_ns: int) -> list[Event]:
+        """Return what has happened, whether it was told yet or not."""
+        return self.past
+
+    def ping(self) -> None:
+        """Answer, or be away."""
         if self.away:
             raise DockerUnavailable("docker_unavailable", "It is gone.")
+
+    def container(self, _name: str) -> Container | None:
+        """Return what the container is now; also an engine that goes away says it, by an old connection."""
         return self.container_now
 
-    def stopped_by_us(self, _name: str, _time_ns: int) -> bool:
-        """Whether we are at it."""
-        return self.ours
+    def get(self, _name: str) -> Server | None:
+        """Return a server that shall run."""
+        return SERVER
 
-    def stopped_by_hand(self, name: str) -> None:
+    def update(self, name: str, *, stopped_externally: bool) -> None:
         """Note it."""
+        assert stopped_externally
         self.by_hand.append(name)
 
     def wake_known(self, name: str) -> None:
@@ -54,9 +69,12 @@ class Heard:
         """Note it."""
         self.woken.append("*")
 
-    def see(self, *actions: str, kind: str = "container") -> None:
-        """Let these events come in."""
-        self.lines = [Event(kind, ID, action, 200 + number, {}) for number, action in enumerate(actions)]
+    def see(self, *actions: str, kind: str = "container", signal: str = "15", apart: int = 1) -> None:
+        """Let these events come in, so many nanoseconds apart."""
+        times = [200 + number * apart for number in range(len(actions))]
+        self.lines = [
+            Event(kind, ID, action, at, {"signal": signal}) for action, at in zip(actions, times, strict=True)
+        ]
         self.events_loop.step()
 
 
@@ -72,6 +90,16 @@ def test_a_stop_by_hand_is_respected(heard: Heard) -> None:
     assert heard.by_hand == [ID]
 
 
+def test_a_stop_that_is_not_told_yet_is_asked_for(heard: Heard) -> None:
+    """Whoever has seen the end knows whose it was; the telling of it comes later, and changes nothing."""
+    heard.past = [Event("container", ID, action, 200 + number, {}) for number, action in enumerate(["kill", "die"])]
+    heard.stops.catch_up()
+    assert heard.by_hand == [ID]
+    heard.see("kill", "die")
+    assert heard.by_hand == [ID]
+    assert heard.woken == [ID]
+
+
 def test_a_death_is_no_stop(heard: Heard) -> None:
     """There is no kill before it."""
     heard.see("die")
@@ -80,13 +108,23 @@ def test_a_death_is_no_stop(heard: Heard) -> None:
 
 def test_our_own_stop_is_nobody_elses(heard: Heard) -> None:
     """The agent stops games too."""
-    heard.ours = True
-    heard.see("kill", "die", "stop")
+    with heard.stops.ours(ID) as stop:
+        stop.began = 0
+        heard.see("kill", "die", "stop")
     assert not heard.by_hand
 
 
+def test_what_was_not_ours_in_truth_is_somebodys(heard: Heard) -> None:
+    """The agent looked for an orphan of its own and found none."""
+    with heard.stops.ours(ID) as stop:
+        stop.began = 0
+    heard.stops.not_ours(ID, stop)
+    heard.see("kill", "die", "stop")
+    assert heard.by_hand == [ID]
+
+
 def test_an_engine_that_goes_away_stops_by_nobodys_hand(heard: Heard) -> None:
-    """It says the same of each container as a `docker stop`, and then does not answer: the games are wanted on."""
+    """It says the same of each container as a `docker stop`, and takes no new connection: the games are wanted on."""
     heard.away = True
     with pytest.raises(DockerUnavailable):
         heard.see("kill", "die")
@@ -101,6 +139,25 @@ def test_a_kill_that_is_no_stop(heard: Heard, status: str) -> None:
     heard.container_now = replace(FIRST, status=status)
     heard.see("kill", "die", "destroy")
     assert not heard.by_hand
+
+
+@pytest.mark.parametrize("signal", ["1", "10", "12"])
+def test_a_signal_that_asks_for_no_end_marks_no_death(heard: Heard, signal: str) -> None:
+    """`docker kill -s HUP`, and later the game dies by itself."""
+    heard.see("kill", "die", signal=signal)
+    assert not heard.by_hand
+
+
+def test_a_signal_that_ended_nothing_is_forgotten(heard: Heard) -> None:
+    """Docker's own longest stop is over by then."""
+    heard.see("kill", "die", apart=(STOP_GRACE_SECONDS + 31) * _SECOND)
+    assert not heard.by_hand
+
+
+def test_a_slow_stop_is_one(heard: Heard) -> None:
+    """The game saves before it ends."""
+    heard.see("kill", "die", signal="2", apart=STOP_GRACE_SECONDS * _SECOND)
+    assert heard.by_hand == [ID]
 
 
 def test_a_container_that_is_gone_was_removed_not_stopped(heard: Heard) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -360,6 +361,31 @@ def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agen
     assert agent.servers.start(ID).phase is Phase.READY
 
 
+def test_a_stop_by_hand_that_is_seen_before_it_is_told_is_respected(world: World, agent: Agent) -> None:
+    """A keeper that looks between the container's end and Docker's telling of it asks, and starts nothing."""
+    agent.servers.spawn(spec())
+    for _ in range(10):
+        stop_by_hand(world)
+        agent.reconciler.wake(ID)
+        wait_until(lambda: agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY, within=5, saying="it is known")
+        assert agent.servers.start(ID).phase is Phase.STARTING
+    assert world.count(f"up {ID}") == 11
+
+
+def test_a_container_that_is_being_removed_is_waited_for(world: World, agent: Agent) -> None:
+    """Compose cannot start it, and fails to make another under its name."""
+    agent.servers.spawn(spec())
+    world.engine.end(ID, "kill", "die")
+    world.engine.containers[ID] = replace(world.engine.containers[ID], status="removing")
+    with capture_logs() as lines:
+        agent.reconciler.wake(ID)
+        threading.Timer(0.5, lambda: world.engine.containers.pop(ID)).start()
+        wait_until(lambda: world.engine.alive(ID), within=5, saying="it is made anew")
+    assert [line["event"] for line in lines if line.get("step") == "up"] == [
+        "There is no container though one shall run; it is made."
+    ]
+
+
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
     """With its tunnel."""
     world.games.answering.add(ID)  # else it is looked at each second, and might be seen before Docker tells of it
@@ -401,8 +427,8 @@ def test_what_is_removed_by_hand_is_mended(world: World, agent: Agent, what: str
             world.layout.compose_file(ID).unlink(),
         ),
         "client.toml": lambda: world.layout.client_config(ID).unlink(),
-        "network": lambda: (stop_by_hand(world), world.engine.present.clear()),
-        "image": lambda: (stop_by_hand(world), world.engine.images.clear()),
+        "network": lambda: (world.engine.end(ID, "die"), world.engine.present.clear()),
+        "image": lambda: (world.engine.end(ID, "die"), world.engine.images.clear()),
         "tunnel": lambda: world.tunnels.stop(ID),
     }
     remove[what]()
@@ -418,12 +444,12 @@ def is_whole(world: World) -> bool:
 
 
 def test_an_instance_that_the_vps_forgot_is_asked_for_again(world: World, agent: Agent) -> None:
-    """Not before a minute has passed since it was last asked for."""
+    """Not before 15 s have passed since it was last asked for."""
     agent.servers.spawn(spec())
     world.tunnels.reasons[ID] = TunnelReason.SERVICE_UNKNOWN
     asked = world.manager.calls.count(f"create {ID}")
     agent.reconciler.wake(ID)
-    world.later += 61
+    world.later += 16
     agent.reconciler.wake(ID)
     wait_until(lambda: world.manager.calls.count(f"create {ID}") == asked + 1, within=5, saying="it is asked for")
 

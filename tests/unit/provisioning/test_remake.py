@@ -9,6 +9,7 @@ from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import load_settings
 from core.store import Store
+from provisioning.asker import Asker
 from provisioning.instances import Instances
 from rathole.manager import InstanceManager
 from tests.fakes.manager import FakeManager
@@ -34,7 +35,7 @@ class Stage:
         self.table.add(spec_of())
         client = InstanceManager(settings)
         self.instances = Instances(client, settings, self.table, OrphanTable(store), clock=lambda: self.now)
-        self.instances.ask(self.server, None)
+        self.instances.ask(self.server, Asker())
         self.manager.seen.clear()
 
     @property
@@ -61,7 +62,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_it_is_removed_and_made_again(stage: Stage) -> None:
     """The row then has what the new one answers."""
-    stage.instances.remake(stage.server, None)
+    stage.instances.remake(stage.server, Asker())
     assert stage.calls[:2] == ["DELETE", "POST"]
     assert stage.instances.fault(ID) is None
     assert stage.server.client_config
@@ -71,7 +72,7 @@ def test_three_times_in_ten_minutes(stage: Stage) -> None:
     """Players may have to type another port after each."""
     for _ in range(3):
         assert stage.instances.may_remake(ID)
-        stage.instances.remake(stage.server, None)
+        stage.instances.remake(stage.server, Asker())
     assert not stage.instances.may_remake(ID)
     stage.now += 600
     assert stage.instances.may_remake(ID)
@@ -81,7 +82,7 @@ def test_a_manager_that_is_away_costs_nothing(stage: Stage) -> None:
     """What could not be removed was not made anew; the fault is told, and the old configuration kept."""
     stage.manager.say(500, {"status": "error", "message": "no"})
     before = stage.server.client_config
-    stage.instances.remake(stage.server, None)
+    stage.instances.remake(stage.server, Asker())
     assert stage.instances.may_remake(ID)
     assert stage.instances.fault(ID) is not None
     assert stage.server.client_config == before

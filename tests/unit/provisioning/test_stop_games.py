@@ -21,7 +21,7 @@ from provisioning.servers import Servers
 def reconciler(tmp_path: Path) -> Reconciler:
     """Return a reconciler that keeps no server."""
     store = Store(tmp_path / "agent.db")
-    hands: Any = SimpleNamespace(servers=ServerTable(store))
+    hands: Any = SimpleNamespace(servers=ServerTable(store), stops=None)
     return Reconciler(hands, Operations(store, OperationTable(store)), Actions(hands))
 
 
