@@ -52,14 +52,18 @@ class Store:
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
+        version = self._version(connection)
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _version(self, connection: sqlite3.Connection) -> int:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise StoreFailed(
                 "store_too_new",
                 f"{self._path} was written by a newer agent (version {version}); install that one again.",
             )
-        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+        return int(version)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -109,6 +113,13 @@ class Store:
     def row(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a SELECT, or None."""
         return next(iter(self.rows(query, values)), None)
+
+    def check_version(self) -> None:
+        """Raise StoreFailed where a newer agent wrote the file. It only looks: another agent may own the file still."""
+        if self._path.exists():
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            with self._translated(), contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+                self._version(connection)
 
     def check(self) -> None:
         """Raise StoreFailed where the file is damaged or cannot be read."""

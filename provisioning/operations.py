@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.clock import utc_now
-from core.errors import AgentError, Conflict, DeadlinePassed
+from core.errors import AgentError, Conflict, DeadlinePassed, ShuttingDown
 from core.failpoints import Failpoint
 from core.log import get_logger
 from core.models import OperationKind, SaveOutcome
@@ -48,6 +48,7 @@ class Operations:
         self._changed = threading.Condition()
         self._told: dict[str, Told] = {}
         self._tokens: dict[str, str] = {}
+        self._parked = False
 
     def begin(
         self,
@@ -179,26 +180,40 @@ class Operations:
 
         Raises:
             AgentError: it failed; the error is the one that was told.
+            ShuttingDown: the agent ends before it does; the next one goes on with it.
             DeadlinePassed: it goes on behind the caller's back.
         """
         key = operation.operation_id
         with self._changed:
-            self._changed.wait_for(lambda: key in self._told, timeout)
+            self._changed.wait_for(lambda: key in self._told or self._parked, timeout)
             told = self._told.get(key)
         if told is None:
-            raise DeadlinePassed(
-                "deadline_passed",
-                f"{operation.kind} of {operation.server_id} takes longer than {timeout:g} s "
-                "and goes on; ask for its status.",
-                operation=key,
-            )
+            raise self._unfinished(operation, timeout)
         if told.error:
             raise told.error
+
+    def _unfinished(self, operation: Operation, timeout: float) -> AgentError:
+        what, key = f"{operation.kind} of {operation.server_id}", operation.operation_id
+        if self._parked:
+            return ShuttingDown(
+                "shutting_down", f"The agent is being taken down; {what} goes on once it is back.", operation=key
+            )
+        return DeadlinePassed(
+            "deadline_passed",
+            f"{what} takes longer than {timeout:g} s and goes on; ask for its status.",
+            operation=key,
+        )
+
+    def park(self) -> None:
+        """Let everybody who waits know that this process ends; what is under way is the next one's."""
+        with self._changed:
+            self._parked = True
+            self._changed.notify_all()
 
     def until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait up to `timeout` seconds for a condition, looked at when an operation ends and each 0.2 s."""
         deadline = time.monotonic() + timeout
-        while not (held := condition()) and time.monotonic() < deadline:
+        while not (held := condition()) and not self._parked and time.monotonic() < deadline:
             with self._changed:
                 self._changed.wait(_POLL_SECONDS)
         return held

@@ -53,8 +53,9 @@ class Reconciler:
             self.wake(server.server_id)
 
     def stop(self) -> None:
-        """End every keeper after what it is doing now, within 5 s."""
+        """End every keeper after what it is doing now, within 5 s; nobody waits for what is not done by then."""
         self._running = False
+        self._operations.park()
         with self._lock:
             keepers = list(self._keepers.values())
         for keeper in keepers:

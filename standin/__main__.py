@@ -21,6 +21,7 @@ from standin.world import SESSION, World
 
 log = logging.getLogger("standin")
 
+_QUERY_BUFFER = 4 << 20
 _DEADLY = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -92,6 +93,8 @@ def play(config: Config, ended: threading.Event) -> World:
 
 def _open_queries(config: Config, world: World, claims: ClaimFile) -> None:
     bound = bind(config.address, config.game_port, socket.SOCK_DGRAM)
+    # Linux's default holds 277 queries; on a busy host Python may not get to them for longer than they take to come.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _QUERY_BUFFER)
 
     def respond(cookie: int) -> bytes:
         return build_response(cookie, world.state, world.versions, claims.claim.server_name)

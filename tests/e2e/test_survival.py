@@ -1,7 +1,9 @@
 """The agent dies in every way there is, while packets go through the tunnels; they do not notice."""
 
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +21,7 @@ log = get_logger("survival")
 
 ROUNDS = 20 if os.environ.get("SATIS_LONG") else 1
 _BACK_WITHIN = 2.0  # seconds
+_GRACE = 45  # stop_grace_period in docker-compose.yml
 _ROOM = 32 << 20  # bytes
 _AMPLE = 2 << 30
 
@@ -90,39 +93,72 @@ def wait_back(deployment: Deployment) -> None:
     wait_until(lambda: deployment.call("GET", "/readyz").ok, within=30, saying="the agent is ready")
 
 
-def test_games_play_on_without_an_agent(deployment: Deployment, spawn: Spawn) -> None:
-    """SIGTERM ends it within its grace; no game is restarted, and the tunnels are up 3 s after its next start."""
-    game = spawn()
-    game.wait_until_settled()
-    started_at = game.started_at
+def test_all_tunnels_are_up_soon_after_an_upgrade(deployment: Deployment, spawn: Spawn) -> None:
+    """Compose replaces the agent's container: no game is restarted, and players are served 3 s after its start."""
+    games = [spawn() for _ in range(3)]
+    for game in games:
+        game.wait_until_settled()
+    before = [game.started_at for game in games]
     deployment.recreate_agent()
-    wait_until(lambda: _answers(game), within=30, saying="players reach the game again", every=0.05)
-    began = datetime.fromisoformat(deployment.agent.attrs["State"]["StartedAt"])
-    log.info("recreated", tunnel_up_after=(datetime.now(UTC) - began).total_seconds())
-    assert datetime.now(UTC) - began < timedelta(seconds=3)
-    assert game.started_at == started_at
+    wait_until(lambda: all(map(_answers, games)), within=30, saying="players reach all games again", every=0.05)
+    took = datetime.now(UTC) - datetime.fromisoformat(deployment.agent.attrs["State"]["StartedAt"])
+    log.info("recreated", tunnels_up_after=took.total_seconds())
+    assert took < timedelta(seconds=3)
+    assert [game.started_at for game in games] == before
+
+
+def test_an_orderly_stop_lets_what_is_under_way_end(deployment: Deployment, spawn: Spawn) -> None:
+    """`docker stop` waits for a game's save, within its grace; games play on, and the next start finds all well."""
+    plays, saves = spawn(), spawn(environmentVariables={"STANDIN_SAVE_SECONDS": "3"})
+    for game in (plays, saves):
+        game.wait_until_settled()
+    before = plays.started_at
+    with ThreadPoolExecutor() as aside:
+        stopping = aside.submit(saves.order, "stop")
+        wait_until(lambda: saves.status()["agent"]["operation"]["status"] == "running", within=5, saying="it saves")
+        began = time.monotonic()
+        deployment.agent.stop(timeout=_GRACE)
+        took = time.monotonic() - began
+        stopping.result()
+    log.info("stopped", seconds=took)
+    assert took < _GRACE
+    assert deployment.agent.attrs["State"]["ExitCode"] == 0
+    deployment.agent.start()
+    wait_back(deployment)
+    wait_until(lambda: (plays.phase, saves.phase) == ("ready", "stopped"), within=30, saying="all is as it was wanted")
+    assert plays.started_at == before
+    assert any(name.startswith("agent_stop") for name in saves.saves())
 
 
 def _answers(game: Game) -> bool:
     return poll("127.0.0.1", game.game_port, timeout=0.2) is not None
 
 
-@pytest.mark.parametrize(
-    "end", [Container.kill, lambda container: container.remove(force=True)], ids=["killed", "gone"]
-)
+def _remove(container: Container) -> None:
+    container.remove(force=True)
+
+
+@pytest.mark.parametrize("end", [Container.kill, _remove, Container.restart], ids=["killed", "gone", "restarted"])
 def test_after_a_reboot_all_is_as_it_was_wanted(
     deployment: Deployment, spawn: Spawn, end: Callable[[Container], None]
 ) -> None:
-    """What should run runs, what was stopped stays so, though neither manager nor VPS is there; players come later."""
+    """What should run runs, what was stopped stays so, though neither manager nor VPS is there; players come later.
+
+    Restarted are also those that were stopped, as by `docker restart` of everything.
+    """
     plays, rests = spawn(), spawn()
     plays.wait_until_settled()
     rests.order("stop")
     deployment.edge.stop()
     deployment.agent.kill()
     end(plays.container)
+    if end is Container.restart:
+        end(rests.container)
     deployment.agent.start()
     wait_until(lambda: plays.container.status == "running", within=30, saying="what should run runs")
     wait_until(lambda: plays.phase == "degraded", within=30, saying="it waits for its tunnel alone")
-    assert (rests.container.status, rests.phase) == ("exited", "stopped")
+    wait_until(
+        lambda: (rests.container.status, rests.phase) == ("exited", "stopped"), within=30, saying="what rested rests"
+    )
     deployment.edge.start()
     plays.assert_reachable(within=60)

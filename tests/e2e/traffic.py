@@ -1,10 +1,11 @@
 """Traffic at a fixed rate through a server's tunnel: every packet has a number, so every lost one is missed."""
 
-import socket
-import struct
+import json
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,148 +13,74 @@ from typing import Self
 from docker.models.containers import Container
 
 from core.log import get_logger
-from satisfactory.query import build_poll
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import ROOT, Deployment
 from tests.e2e.game import Game
 from tests.waiting import wait_until
 
 RATE = 1000  # packets a second, of each protocol
-# A sender that was held up makes good so many at once: more would fill buffers that no player fills.
-_BURST = 20
-_RECEIVE_BUFFER = 4 << 20
-_NUMBER = struct.Struct("<Q")
-_COOKIE_AT = 4  # in an answer to the lightweight query
 
 log = get_logger("traffic")
 
 
-class _Stream:
-    """One player's socket: numbers go out at a fixed rate, and come back."""
+@dataclass(frozen=True)
+class Count:
+    """What came of one protocol's packets so far."""
 
-    kind: socket.SocketKind
-
-    def __init__(self, port: int) -> None:
-        self.sent = 0
-        self.answered: set[int] = set()
-        self._done = threading.Event()
-        self._socket = socket.socket(socket.AF_INET, self.kind)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._socket.connect(("127.0.0.1", port))
-        self._socket.settimeout(0.5)
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._send, self._receive)]
+    sent: int = 0
+    answered: int = 0
 
     @property
     def lost(self) -> int:
-        """How many packets were not answered."""
-        return self.sent - len(self.answered)
-
-    def start(self) -> None:
-        """Begin to send."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """Send no more, give what is under way 3 s to come back, and part."""
-        self._done.set()
-        self._threads[0].join()
-        self._threads[1].join()
-        self._socket.close()
-
-    def _send(self) -> None:
-        began = time.monotonic()
-        while not self._done.wait(1 / RATE):
-            due = int((time.monotonic() - began) * RATE)
-            for number in range(self.sent, min(due, self.sent + _BURST)):
-                self._socket.sendall(self._packet(number))
-                self.sent = number + 1
-
-    def _receive(self) -> None:
-        silent = 0
-        while silent < 6 and not (self._done.is_set() and self.lost == 0):
-            try:
-                self.answered.update(self._numbers(self._socket.recv(65536)))
-            except TimeoutError:
-                silent += self._done.is_set()
-
-    def _packet(self, number: int) -> bytes:
-        raise NotImplementedError
-
-    def _numbers(self, data: bytes) -> Iterator[int]:
-        raise NotImplementedError
-
-
-class _Udp(_Stream):
-    """The lightweight query, whose answer holds the number that was sent."""
-
-    kind = socket.SOCK_DGRAM
-
-    def _packet(self, number: int) -> bytes:
-        return build_poll(number)
-
-    def _numbers(self, data: bytes) -> Iterator[int]:
-        yield _NUMBER.unpack_from(data, _COOKIE_AT)[0]
-
-
-class _Tcp(_Stream):
-    """The messaging port, which the stand-in echoes."""
-
-    kind = socket.SOCK_STREAM
-    _rest = b""
-
-    def _packet(self, number: int) -> bytes:
-        return _NUMBER.pack(number)
-
-    def _numbers(self, data: bytes) -> Iterator[int]:
-        if not data:
-            raise ConnectionResetError("the tunnel closed the connection")
-        data = self._rest + data
-        whole = len(data) - len(data) % _NUMBER.size
-        self._rest = data[whole:]
-        yield from (number for (number,) in _NUMBER.iter_unpack(data[:whole]))
+        """How many were not answered."""
+        return self.sent - self.answered
 
 
 class Traffic:
-    """A player of each protocol, at `RATE` packets a second each."""
+    """A player of each protocol, at `RATE` packets a second each, as long as the block lasts."""
 
     def __init__(self, game: Game) -> None:
         self._game = game
-        self._streams: list[_Stream] = [_Udp(game.game_port), _Tcp(game.beacon_port)]
+        self._counts = {"udp": Count(), "tcp": Count()}
         self._drops_before = self._drops()
+        argv = [sys.executable, "-m", "tests.e2e.packets", str(game.game_port), str(game.beacon_port), str(RATE)]
+        self._players = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
-        for stream in self._streams:
-            stream.start()
+        self._reader.start()
         self.go_on(1)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for stream in self._streams:
-            stream.stop()
+        with self._players:  # closes its stdin, which tells it to stop, and waits for it
+            assert self._players.stdin is not None
+            self._players.stdin.close()
+            self._reader.join()
+        if error is None:
+            assert self._players.returncode == 0, "the players were cut off; what happened stands on stderr"
 
     def go_on(self, seconds: float) -> None:
         """Wait until so many seconds' packets more were answered."""
-        for stream in self._streams:
-            goal = len(stream.answered) + seconds * RATE
-            wait_until(
-                lambda stream=stream, goal=goal: len(stream.answered) >= goal,
-                within=10 * seconds + 10,
-                saying=f"{seconds} s of {type(stream).__name__[1:]} traffic are answered",
-            )
+        goals = {name: count.answered + seconds * RATE for name, count in self._counts.items()}
+        wait_until(
+            lambda: all(self._counts[name].answered >= goal for name, goal in goals.items()),
+            within=5 * seconds + 10,
+            saying=f"{seconds} s of traffic more are answered",
+        )
 
     def assert_nothing_lost(self, what: str) -> None:
-        """Every packet sent was answered, but for those that a kernel on the way says it had no room for.
-
-        That happens where a machine is so busy that a process is not run for a quarter of a second: then 277 small
-        datagrams fill the 208 KiB that Linux gives a socket by default. Each such is counted, and nothing else is lost.
-        """
-        udp, tcp = self._streams
+        """Every packet sent was answered; where one was not, say which network on its way had no room for it."""
+        udp, tcp = self._counts["udp"], self._counts["tcp"]
         drops = {name: count - self._drops_before[name] for name, count in self._drops().items()}
-        log.info(what, udp=udp.sent, udp_lost=udp.lost, tcp=tcp.sent, tcp_lost=tcp.lost, no_room=sum(drops.values()))
-        assert (max(0, udp.lost - sum(drops.values())), tcp.lost) == (0, 0), (
-            f"{what}: {udp.lost} lost, no room: {drops}"
-        )
+        log.info(what, udp=udp.sent, udp_lost=udp.lost, tcp=tcp.sent, tcp_lost=tcp.lost, no_room=drops)
+        assert (udp.lost, tcp.lost) == (0, 0), f"{what}: of {udp} and {tcp}; the kernel's RcvbufErrors: {drops}"
+
+    def _read(self) -> None:
+        assert self._players.stdout is not None
+        for line in self._players.stdout:
+            self._counts = {name: Count(**counts) for name, counts in json.loads(line).items()}
 
     def _drops(self) -> dict[str, int]:
         """Return the RcvbufErrors of every network that the packets pass."""

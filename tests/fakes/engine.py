@@ -1,4 +1,7 @@
-"""A Docker engine that is an HTTP server on a unix socket: one network, no containers, nothing ever happens."""
+"""A Docker engine that is an HTTP server on a unix socket: one network, no containers, nothing ever happens.
+
+No pull comes to an end, so that an operation can be under way for as long as a test wants.
+"""
 
 import json
 import socketserver
@@ -16,6 +19,7 @@ _NETWORK = {"Id": "n1", "Name": NETWORK, "Created": "2026-01-01T00:00:00Z", "Lab
 _ANSWERS: dict[str, object] = {
     "/version": {"ApiVersion": "1.41", "MinAPIVersion": "1.12"},
     "/_ping": "OK",
+    "/v1.41/containers/json": [],
     "/v1.41/networks": [_NETWORK],
     "/v1.41/networks/n1": {**_NETWORK, "Containers": {}},
     "/v1.41/networks/n1/connect": {},
@@ -23,7 +27,7 @@ _ANSWERS: dict[str, object] = {
 
 
 class FakeEngine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Serves until it is closed; whoever follows its events hears nothing."""
+    """Serves until it is closed; whoever follows its events, or a pull, hears nothing."""
 
     daemon_threads = True
 
@@ -41,6 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer what is known; anything else is not there, as Docker says it."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path, _, query = self.path.partition("?")
+        if path.endswith("/images/create"):
+            self.server.closed.wait()
+            return
         if path.endswith("/events"):
             self._events(float(parse_qs(query)["until"][0]))
             return

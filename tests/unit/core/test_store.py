@@ -229,6 +229,12 @@ def test_a_store_of_a_newer_agent_is_left_alone(store: Store) -> None:
     assert failed.value.code == "store_too_new"
 
 
+def test_looking_at_the_version_makes_nothing(tmp_path: Path) -> None:
+    """Where there is no store yet, its owner makes it."""
+    Store(tmp_path / "agent.db").check_version()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_migration_that_fails_leaves_the_store_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a migration would be a version that nobody knows."""
     store.change(POINT, INSERT, ("a",))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Conflict
+from core.errors import Conflict, ShuttingDown
 from core.models import OperationKind
 from core.operations import OperationTable
 from core.servers import ServerTable
@@ -70,3 +70,18 @@ def test_after_its_end_the_same_is_begun_anew(store: Store, servers: ServerTable
     begun = operations.begin(ID, OperationKind.RECONFIGURE, change)
     operations.end(begun)
     assert operations.begin(ID, OperationKind.RECONFIGURE, change) != begun
+
+
+def test_who_waits_at_the_agents_end_is_told(store: Store) -> None:
+    """What is under way stays so for the next agent; what has ended is told as it ended."""
+    operations = agent(store)
+    ended = operations.begin(ID, OperationKind.START, lambda: None)
+    operations.end(ended)
+    begun = operations.begin(ID, OperationKind.STOP, lambda: None)
+    operations.park()
+    operations.wait(ended, timeout=0)
+    with pytest.raises(ShuttingDown, match="goes on once it is back") as told:
+        operations.wait(begun, timeout=60)
+    assert told.value.details["operation"] == begun.operation_id
+    assert operations.until(lambda: False, timeout=60) is False
+    assert agent(store).current(ID) == begun
