@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from compose.container import Event
 from compose.engine import Engine
+from core.errors import DockerUnavailable
 from provisioning.actions import Actions
 from provisioning.reconciler import Reconciler
 
@@ -27,6 +28,7 @@ class DockerEvents:
         self._clock = clock
         self._since_ns = int(clock() * _NS)
         self._killed: set[str] = set()
+        self._away = False
 
     def step(self) -> float:
         """Listen for a while; return at once for the next time.
@@ -34,6 +36,22 @@ class DockerEvents:
         Raises:
             DockerUnavailable: the engine is away; the loop tries again.
         """
+        if self._away:
+            self._greet()
+        try:
+            self._listen()
+        except DockerUnavailable:
+            self._away = True
+            raise
+        return 0.0
+
+    def _greet(self) -> None:
+        """An engine that is back tells nothing of what became of the games meanwhile, and all failed without it."""
+        self._engine.ping()
+        self._away = False
+        self._reconciler.wake_all(urgent=True)
+
+    def _listen(self) -> None:
         # Where the clock was set back, the last event lies ahead of all that will come.
         self._since_ns = min(self._since_ns, int(self._clock() * _NS))
         for event in self._engine.events(self._since_ns):
@@ -42,7 +60,6 @@ class DockerEvents:
                 self._container(event)
             else:
                 self._reconciler.wake_all()
-        return 0.0
 
     def _container(self, event: Event) -> None:
         """Docker says `kill` then `die` where somebody stops a container, and only `die` where the game ended.

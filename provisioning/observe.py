@@ -2,7 +2,6 @@
 
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +105,7 @@ def _game(hands: Hands, server: Server, container: Container | None) -> GameSeen
 def _is_refused(hands: Hands, server: Server, tunnel: TunnelStatus) -> bool:
     if tunnel.reason not in _REFUSED or tunnel.down_since is None:
         return False
-    down = datetime.now(UTC) - datetime.fromisoformat(tunnel.down_since)
-    long = down.total_seconds() >= hands.settings.refused_seconds
+    long = hands.clock() - tunnel.down_since >= hands.settings.refused_seconds
     return long and hands.instances.may_remake(server.server_id)
 
 

@@ -186,7 +186,7 @@ class Tunnel:
             reason=reason,
             message=message,
             since=wall if changed else before.since,
-            down_since=self._down_since(before, wall),
+            down_since=self._down_since(before),
             services=self._services.status(wall) if self.process else {},
             pid=self.process.pid if self.process else None,
             started_at=self._started_at,
@@ -205,10 +205,10 @@ class Tunnel:
             return None, "All services of the tunnel are connected."
         return STOPPED if self._state is TunnelState.STOPPED else (None, "The rathole client is being ended.")
 
-    def _down_since(self, before: TunnelStatus, wall: str) -> str | None:
+    def _down_since(self, before: TunnelStatus) -> float | None:
         if self._state in (TunnelState.UP, TunnelState.STOPPED, TunnelState.STOPPING):
             return None
-        return before.down_since or wall
+        return self._tools.clock() if before.down_since is None else before.down_since
 
     def _keep(self, write: Callable[[], None]) -> None:
         """Write what only a successor needs: a full disk must not cost the tunnel."""
