@@ -110,7 +110,7 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
         layout=layout,
         servers=servers,
         engine=engine,
-        compose=Compose(os.environ, ProcessTable(store, "compose")),
+        compose=Compose(os.environ, ProcessTable(store, "compose"), up_deadline=settings.compose_timeout),
         supervisor=Supervisor(
             layout.tunnels, settings.rathole_client_binary, ProcessTable(store, "tunnel"), on_change=tunnel_changed
         ),

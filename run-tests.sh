@@ -97,6 +97,7 @@ prepare_docker() {
   ensure_commands "$1" openssl:openssl
   build_agent_image "$1"
   build_standin_image "$1"
+  build_engine_image "$1"
   ensure_rathole
   docker_is_prepared=yes
 }

@@ -71,6 +71,7 @@ class Settings(BaseModel):
     satis_data_dir: Path = Path("/data")
     game_server_image: Annotated[str, Field(min_length=1)] = "wolveix/satisfactory-server:v1.9.10"
     publish_ports: bool | None = None
+    compose_timeout: Seconds = 120
     save_timeout: Seconds = 120
     restart_budget: Annotated[int, Field(ge=1)] = 5
     restart_window: Seconds = 600

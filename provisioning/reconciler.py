@@ -81,10 +81,10 @@ class Reconciler:
                 return
         keeper.wake(urgent=urgent)
 
-    def wake_all(self) -> None:
-        """Let every server be looked at now."""
+    def wake_all(self, *, urgent: bool = False) -> None:
+        """Let every server be looked at now; `urgent` forgets the backoff of what failed before."""
         for server_id in self.kept():
-            self.wake(server_id)
+            self.wake(server_id, urgent=urgent)
 
     def kept(self) -> list[str]:
         """Return the ids that have a keeper."""

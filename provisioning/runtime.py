@@ -18,6 +18,8 @@ from provisioning.trust import TrustedNetworks
 log = get_logger("runtime")
 
 _NETWORK_INTERVAL = 15.0
+# How soon it is seen that Docker is back.
+_DOCKER_INTERVAL = 5.0
 _TUNNEL_INTERVAL = 0.5
 
 
@@ -52,8 +54,8 @@ class Runtime:
         self._taken_up = False
         watched = [
             Loop("tunnels", self._tend_tunnels),
-            Loop("docker_events", events.step),
-            Loop("network", self._tend_network, events.network_changed),
+            Loop("docker_events", events.step, longest_pause=_DOCKER_INTERVAL),
+            Loop("network", self._tend_network, events.network_changed, longest_pause=_NETWORK_INTERVAL),
             Loop("orphans", hands.instances.step, hands.instances.released),
             Loop("keepers", self._tend_keepers),
             Loop("watchdog", hands.watchdog.step),

@@ -4,6 +4,7 @@
 readonly AGENT_IMAGE=satis-host-agent:latest
 readonly STANDIN_IMAGE=satis-standin:latest
 readonly RATHOLE_IMAGE=satis-rathole:0.5.0
+readonly ENGINE_IMAGE=satis-engine:latest
 
 CA_BUNDLES=(/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt) # Debian's and Red Hat's
 
@@ -44,4 +45,9 @@ build_agent_image() {
 build_standin_image() {
   ensure_base_image "$1"
   build_image "Building $STANDIN_IMAGE, a stand-in for the game" "$STANDIN_IMAGE" standin/Dockerfile
+}
+
+build_engine_image() {
+  ensure_base_image "$1"
+  build_image "Building $ENGINE_IMAGE, an engine for the tests to break" "$ENGINE_IMAGE" tests/e2e/nested/Dockerfile
 }

@@ -41,6 +41,7 @@ class Heard:
 
     def past_events(self, _since_ns: int) -> list[Event]:
         """Return what has happened, whether it was told yet or not."""
+        self.ping()
         return self.past
 
     def ping(self) -> None:
@@ -65,9 +66,9 @@ class Heard:
         """Note it."""
         self.woken.append(name)
 
-    def wake_all(self) -> None:
+    def wake_all(self, *, urgent: bool = False) -> None:
         """Note it."""
-        self.woken.append("*")
+        self.woken.append("* urgent" if urgent else "*")
 
     def see(self, *actions: str, kind: str = "container", signal: str = "15", apart: int = 1) -> None:
         """Let these events come in, so many nanoseconds apart."""
@@ -178,6 +179,20 @@ def test_the_network_concerns_all(heard: Heard) -> None:
     """Each container may have another address now."""
     heard.see("disconnect", kind="network")
     assert heard.woken == ["*"]
+
+
+def test_an_engine_that_is_back_has_all_looked_at(heard: Heard) -> None:
+    """At once, whatever the delay after what failed without it; not before it answers, and once."""
+    heard.away = True
+    with pytest.raises(DockerUnavailable):
+        heard.see("kill", "die")
+    with pytest.raises(DockerUnavailable):
+        heard.see()
+    assert "* urgent" not in heard.woken
+    heard.away = False
+    heard.see()
+    heard.see()
+    assert heard.woken.count("* urgent") == 1
 
 
 def test_it_goes_on_after_the_last_event(heard: Heard) -> None:

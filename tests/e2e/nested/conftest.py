@@ -1,0 +1,50 @@
+"""One nested host for all its tests, and games that end with their test."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.nested.game import Game
+from tests.e2e.nested.host import Host
+from tests.waiting import wait_until
+
+Spawn = Callable[[], Game]
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    """Return a host whose engine lets containers live when it ends."""
+    host = Host()
+    try:
+        host.up()
+        yield host
+    finally:
+        host.down()
+
+
+@pytest.fixture
+def plan(host: Host) -> Iterator[Spawn]:
+    """Return what thinks of a server; one that came to be is deleted after the test."""
+    games: list[Game] = []
+
+    def plan() -> Game:
+        games.append(Game(host))
+        return games[-1]
+
+    yield plan
+    for game in games:
+        wait_until(lambda game=game: game.delete().ok, within=60, saying=f"{game.id} is deleted")
+
+
+@pytest.fixture
+def spawn(plan: Spawn) -> Spawn:
+    """Return what provisions a server and waits until it is settled."""
+
+    def spawn() -> Game:
+        game = plan()
+        answer = game.spawn()
+        assert answer.status_code == 200, answer.text
+        game.wait_until_settled()
+        return game
+
+    return spawn
