@@ -29,6 +29,7 @@ def _run(world: World, count: int) -> int:
     with world:
         try:
             run.go(count)
+            run.rest()
         except AssertionError as error:
             say(f"The run cannot go on: {error}")
         sent = sum(player.sent for player in world.players)

@@ -47,6 +47,11 @@ def _kill_client(world: World, game: Game) -> None:
     signal(world.deployment.agent, signals.SIGKILL, "--client", game.id)
 
 
+def _kill_worker_and_client(world: World, game: Game) -> None:
+    _kill_worker(world, game)
+    _kill_client(world, game)
+
+
 def _start_second_client(world: World, game: Game) -> None:
     config = _CLIENT.format(DATA, game.id)
     world.deployment.agent.exec_run(["rathole", "--client", config], detach=True)
@@ -70,6 +75,7 @@ AGENT_FAULTS = (
     Fault("agent replaced", lambda world, _: world.deployment.recreate_agent(), packets=Reach.ALL, within=_RESTART),
     Fault("agent off the network", _leave_network, packets=Reach.ALL, within=_RESTART),
     Fault("client killed", _kill_client, packets=Reach.VICTIM),
+    Fault("worker and client killed", _kill_worker_and_client, packets=Reach.VICTIM),
     Fault("second client", _start_second_client, packets=Reach.VICTIM),
     Fault("compose file edited", lambda world, game: _edit(world, _COMPOSE.format(DATA, game.id))),
     Fault("compose file removed", lambda world, game: _remove(world, _COMPOSE.format(DATA, game.id))),

@@ -109,6 +109,10 @@ def _kill_worker(world: World) -> None:
     world.deployment.kill(world.deployment.worker())
 
 
+def _kill_compose(world: World) -> None:
+    signal(world.deployment.agent, signals.SIGKILL, "compose")
+
+
 def _restart_agent(world: World) -> None:
     world.deployment.agent.restart()
 
@@ -165,5 +169,6 @@ ORDERS = (
     _VICTIM("restart, manager frozen", partial(_with_manager_frozen, _restart)),
     _VICTIM("delete and spawn, manager frozen", partial(_with_manager_frozen, _make_anew), within=_DEATH),
     *_amid("worker killed", _kill_worker, Reach.VICTIM),
+    *_amid("compose killed", _kill_compose, Reach.VICTIM),
     *_amid("agent restarted", _restart_agent, Reach.ALL),
 )

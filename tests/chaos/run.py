@@ -22,7 +22,7 @@ FAULTS = (*AGENT_FAULTS, *WORLD_FAULTS, *ORDERS)
 _FIRST = 60.0  # seconds until five new servers are ready
 _SECOND_CHANCE = 120.0  # seconds in which the world may yet recover from a fault, so that the run can go on
 _AT_REST = 2  # servers at most; the others give faults something to strike
-_QUIET = 20.0  # seconds at the end, longer than the agent goes without a look
+_QUIET = 20.0  # seconds, longer than the agent goes without a look
 _NOTHING = Fault("nothing", lambda world, _: world.pass_time(_QUIET, _QUIET))
 
 
@@ -58,7 +58,7 @@ class Run:
         self.outcomes: list[Outcome] = []
 
     def go(self, count: int) -> None:
-        """Let so many faults happen, then nothing for a while.
+        """Let so many faults happen, each after all is right again.
 
         Raises:
             AssertionError: the world does not recover, so no further fault can be judged.
@@ -73,8 +73,11 @@ class Run:
             )
             if outcome.wrong:
                 self._begin(_SECOND_CHANCE)
-        self._say("Nothing happens for a while.")
+
+    def rest(self) -> None:
+        """Let nothing happen for a while, and judge that too: what comes late is seen."""
         self.outcomes.append(self._strike(_NOTHING, self._world.games[0]))
+        self._say(f"nothing for {_QUIET:g} s: {self.outcomes[-1].wrong or 'all is right'}")
 
     def _begin(self, within: float) -> None:
         self._await_right(within, spared=())

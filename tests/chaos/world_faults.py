@@ -85,6 +85,22 @@ def _kill_tunnels(world: World, *words: str) -> None:
     signal(world.deployment.edge, signals.SIGKILL, _TUNNELS, *words)
 
 
+def _remove_game_without_agent(world: World, game: Game) -> None:
+    world.deployment.agent.kill()
+    game.container.remove(force=True)
+    world.deployment.agent.start()
+
+
+def _reboot(world: World, _game: Game) -> None:
+    """End everything at once, as a power cut does; the games do not come back by themselves."""
+    running = [world.deployment.container(server_id) for server_id in world.running()]
+    for container in (world.deployment.agent, world.deployment.edge, *running):
+        container.kill()
+    world.deployment.agent.start()
+    world.pass_time(0, _SHORT)
+    world.deployment.edge.start()
+
+
 def _forget_instance(world: World, game: Game) -> None:
     world.deployment.in_agent("python", "-c", _FORGET, game.id)
     wait_until(lambda: not world.players[world.games.index(game)].is_served(), within=5, saying="it is gone")
@@ -92,6 +108,14 @@ def _forget_instance(world: World, game: Game) -> None:
 
 WORLD_FAULTS = (
     Fault("container removed", _remove_game, games=Reach.VICTIM, packets=Reach.VICTIM),
+    Fault(
+        "container removed while the agent is dead",
+        _remove_game_without_agent,
+        games=Reach.VICTIM,
+        packets=Reach.ALL,
+        within=_OUTAGE,
+    ),
+    Fault("everything killed at once", _reboot, games=Reach.ALL, packets=Reach.ALL, within=_OUTAGE),
     Fault("game died", _kill_game, games=Reach.VICTIM, packets=Reach.VICTIM),
     Fault("docker restart", _restart_by_hand, games=Reach.VICTIM, packets=Reach.VICTIM),
     Fault("game paused", _pause_game, packets=Reach.VICTIM),
