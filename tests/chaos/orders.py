@@ -146,15 +146,15 @@ def _die_amid_spawn(world: World, game: Game, die: Die) -> None:
 _VICTIM = partial(Fault, games=Reach.VICTIM, packets=Reach.VICTIM)
 
 
-def _amid(name: str, die: Die, packets: Reach) -> tuple[Fault, ...]:
+def _amid(name: str, die: Die, packets: Reach) -> list[Fault]:
     fault = partial(Fault, games=Reach.VICTIM, packets=packets, within=_DEATH)
-    return (
+    return [
         fault(f"{name} amid a restart", _Amid(_order("restart"), die, Wish.RUNS)),
-        fault(f"{name} amid a stop", _Amid(_order("stop"), die, Wish.STOPPED), rests=True),
         fault(f"{name} amid a start", _Amid(_order("start"), die, Wish.RUNS), needs=RESTS),
-        fault(f"{name} amid a delete", partial(_die_amid_delete, die=die)),
         fault(f"{name} amid a spawn", partial(_die_amid_spawn, die=die)),
-    )
+        fault(f"{name} amid a delete", partial(_die_amid_delete, die=die)),
+        fault(f"{name} amid a stop", _Amid(_order("stop"), die, Wish.STOPPED), rests=True),
+    ]
 
 
 ORDERS = (
@@ -169,6 +169,6 @@ ORDERS = (
     _VICTIM("restart, manager frozen", partial(_with_manager_frozen, _restart)),
     _VICTIM("delete and spawn, manager frozen", partial(_with_manager_frozen, _make_anew), within=_DEATH),
     *_amid("worker killed", _kill_worker, Reach.VICTIM),
-    *_amid("compose killed", _kill_compose, Reach.VICTIM),
+    *_amid("compose killed", _kill_compose, Reach.VICTIM)[:3],  # the others use none
     *_amid("agent restarted", _restart_agent, Reach.ALL),
 )

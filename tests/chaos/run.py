@@ -127,9 +127,9 @@ class Run:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return each fault with its count, the worst time until all was right, and how often it was not."""
-    lines = ["fault                                  count   worst  wrong"]
+    lines = [f"{'fault':42} count   worst  wrong"]
     for name in sorted({outcome.fault for outcome in outcomes}):
         of_it = [outcome for outcome in outcomes if outcome.fault == name]
         worst = max(outcome.seconds for outcome in of_it)
-        lines.append(f"{name:38} {len(of_it):5} {worst:5.1f} s {sum(bool(outcome.wrong) for outcome in of_it):6}")
+        lines.append(f"{name:42} {len(of_it):5} {worst:5.1f} s {sum(bool(outcome.wrong) for outcome in of_it):6}")
     return "\n".join(lines)
