@@ -66,12 +66,14 @@ class Run:
         self._begin(_FIRST)
         for number in range(1, count + 1):
             fault, victim = self._draw()
+            struck_at = time.time()
             outcome = self._strike(fault, victim)
             self.outcomes.append(outcome)
             self._say(
                 f"{number:4} {fault.name}, {victim.id}: {outcome.wrong or f'right after {outcome.seconds:.1f} s'}"
             )
             if outcome.wrong:
+                self._say(self._world.deployment.agent.logs(since=struck_at).decode())
                 self._begin(_SECOND_CHANCE)
 
     def rest(self) -> None:
