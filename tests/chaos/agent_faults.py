@@ -1,6 +1,7 @@
 """What happens to the agent, its files and its tunnels."""
 
 import signal as signals
+from dataclasses import replace
 
 from tests.chaos.faults import Fault, Reach
 from tests.chaos.world import SPOILT, World, signal
@@ -47,11 +48,6 @@ def _kill_client(world: World, game: Game) -> None:
     signal(world.deployment.agent, signals.SIGKILL, "--client", game.id)
 
 
-def _kill_worker_and_client(world: World, game: Game) -> None:
-    _kill_worker(world, game)
-    _kill_client(world, game)
-
-
 def _start_second_client(world: World, game: Game) -> None:
     config = _CLIENT.format(DATA, game.id)
     world.deployment.agent.exec_run(["rathole", "--client", config], detach=True)
@@ -65,6 +61,17 @@ def _remove(world: World, path: str) -> None:
     world.deployment.in_agent("rm", "-r", path)
 
 
+def then_worker_killed(fault: Fault) -> Fault:
+    """Return the same fault with the agent dying a moment later, amid whatever it does about it."""
+
+    def strike(world: World, game: Game) -> None:
+        fault.strike(world, game)
+        world.pass_time(0, 1)
+        _kill_worker(world, game)
+
+    return replace(fault, name=f"{fault.name}, then worker killed", strike=strike, within=fault.within + _RESTART)
+
+
 AGENT_FAULTS = (
     Fault("worker killed", _kill_worker),
     Fault("master killed", _kill_master),
@@ -75,7 +82,6 @@ AGENT_FAULTS = (
     Fault("agent replaced", lambda world, _: world.deployment.recreate_agent(), packets=Reach.ALL, within=_RESTART),
     Fault("agent off the network", _leave_network, packets=Reach.ALL, within=_RESTART),
     Fault("client killed", _kill_client, packets=Reach.VICTIM),
-    Fault("worker and client killed", _kill_worker_and_client, packets=Reach.VICTIM),
     Fault("second client", _start_second_client, packets=Reach.VICTIM),
     Fault("compose file edited", lambda world, game: _edit(world, _COMPOSE.format(DATA, game.id))),
     Fault("compose file removed", lambda world, game: _remove(world, _COMPOSE.format(DATA, game.id))),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from docker.errors import APIError
 from requests import RequestException
 
-from tests.chaos.agent_faults import AGENT_FAULTS
-from tests.chaos.faults import Fault
+from tests.chaos.agent_faults import AGENT_FAULTS, then_worker_killed
+from tests.chaos.faults import Fault, Reach
 from tests.chaos.judge import Judge
 from tests.chaos.orders import ORDERS
 from tests.chaos.player import Player
@@ -18,7 +18,10 @@ from tests.chaos.world_faults import WORLD_FAULTS
 from tests.e2e.game import Game
 from tests.waiting import wait_until
 
-FAULTS = (*AGENT_FAULTS, *WORLD_FAULTS, *ORDERS)
+_SINGLE = (*AGENT_FAULTS, *WORLD_FAULTS)
+# One that is stopped by hand while nobody looks is started again: what comes of those is not certain.
+_MENDED = [fault for fault in _SINGLE if fault.packets is Reach.VICTIM and not fault.rests]
+FAULTS = (*_SINGLE, *ORDERS, *map(then_worker_killed, _MENDED))
 _FIRST = 60.0  # seconds until five new servers are ready
 _SECOND_CHANCE = 120.0  # seconds in which the world may yet recover from a fault, so that the run can go on
 _AT_REST = 2  # servers at most; the others give faults something to strike
@@ -129,9 +132,9 @@ class Run:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return each fault with its count, the worst time until all was right, and how often it was not."""
-    lines = [f"{'fault':42} count   worst  wrong"]
+    lines = [f"{'fault':50} count   worst  wrong"]
     for name in sorted({outcome.fault for outcome in outcomes}):
         of_it = [outcome for outcome in outcomes if outcome.fault == name]
         worst = max(outcome.seconds for outcome in of_it)
-        lines.append(f"{name:42} {len(of_it):5} {worst:5.1f} s {sum(bool(outcome.wrong) for outcome in of_it):6}")
+        lines.append(f"{name:50} {len(of_it):5} {worst:5.1f} s {sum(bool(outcome.wrong) for outcome in of_it):6}")
     return "\n".join(lines)
