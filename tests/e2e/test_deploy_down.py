@@ -33,7 +33,7 @@ def with_our_names(text: str) -> str:
 
 @pytest.fixture
 def script(deployment: Deployment, tmp_path: Path) -> Iterator[Script]:
-    """Return what runs the deploy script and tells what it said; the agent is there again afterwards."""
+    """Return what runs the deploy script; the agent is there again afterwards, before a game of `spawn` is deleted."""
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_DEPLOYED))
     program = tree / "deploy-host-agent.sh"
@@ -57,7 +57,7 @@ def is_there(deployment: Deployment) -> bool:
         return False
 
 
-def test_games_are_stopped_and_come_back_with_the_agent(deployment: Deployment, script: Script, spawn: Spawn) -> None:
+def test_games_are_stopped_and_come_back_with_the_agent(deployment: Deployment, spawn: Spawn, script: Script) -> None:
     """`--down --games` changes nothing of what is wanted: the next agent brings back the same game at its address."""
     game = spawn()
     game.wait_until_settled()
@@ -72,7 +72,7 @@ def test_games_are_stopped_and_come_back_with_the_agent(deployment: Deployment, 
     assert "before.sav" in game.saves()
 
 
-def test_without_games_they_go_on(deployment: Deployment, script: Script, spawn: Spawn) -> None:
+def test_without_games_they_go_on(deployment: Deployment, spawn: Spawn, script: Script) -> None:
     """`--down` alone ends the agent and its tunnels; the game runs on, and the next agent takes it as it is."""
     game = spawn()
     game.wait_until_settled()
