@@ -19,9 +19,10 @@ class OrphanTable:
             (server_id, utc_now()),
         )
 
-    def has(self, server_id: str) -> bool:
-        """Whether the manager still has an instance that is to go."""
-        return self._store.row("SELECT 1 FROM orphan_instances WHERE server_id = ?", (server_id,)) is not None
+    def find(self, server_id: str) -> str | None:
+        """Return the id as the manager, which tells cases apart, spells it; None where it has nothing that is to go."""
+        row = self._store.row("SELECT server_id FROM orphan_instances WHERE server_id = ?", (server_id,))
+        return row["server_id"] if row else None
 
     def all(self) -> list[str]:
         """Return the ids whose instances are to go."""

@@ -27,6 +27,7 @@ _PATIENCE = 60.0
 _REFUSED_DELAY = 60.0
 # An instance that the VPS does not know is mended within 20 s, whenever the manager was asked last.
 _ASKED_DELAY = _LONGEST_AWAY = 15.0
+_AWAY = frozenset({"manager_unreachable", "manager_timeout"})
 _ORPHAN_INTERVAL = 30.0
 # An instance that is made anew can come with other ports, which its players then have to type.
 _REMAKES = Budget(times=3, window=600.0)
@@ -138,8 +139,7 @@ class Instances:
     def _failed(self, server_id: str, attempts: _Attempts, error: AgentError) -> None:
         if attempts.fault is None or attempts.fault.code != error.code:
             log.warning(error.message, server=server_id, code=error.code)
-        away = error.code in {"manager_unreachable", "manager_timeout"}
-        delay = attempts.backoff.next_delay() if away else _REFUSED_DELAY
+        delay = attempts.backoff.next_delay() if error.code in _AWAY else _REFUSED_DELAY
         attempts.fault, attempts.next_at = error, self._clock() + delay
 
     def _ask(self, server: Server, asker: Asker) -> None:
@@ -161,10 +161,11 @@ class Instances:
 
     def _clear_orphan(self, manager: InstanceManager, server_id: str, user_token: str | None) -> None:
         """An instance left over from an earlier server of this id has that one's ports."""
-        if self._orphans.has(server_id):
-            manager.delete(server_id, user_token)
+        left_over = self._orphans.find(server_id)
+        if left_over:
+            manager.delete(left_over, user_token)
             reached(Failpoint.INSTANCE_REMOVED)
-            self._orphans.remove(server_id)
+            self._orphans.remove(left_over)
 
     def _create(self, manager: InstanceManager, server: Server, asker: Asker) -> Instance:
         """Make the instance, or anew where the manager lists a dead one (as it does after its own restart)."""
@@ -195,13 +196,12 @@ class Instances:
 
     def _checked(self, server: Server, ports: Ports, instance: Instance, text: str | None) -> str:
         """Return the client.toml to run: the manager's, checked, or our own where it has none."""
-        host = self._settings.rathole_instance_manager_host
         if text is not None:
             return self.check(server, ports, text, _public(instance))
         if instance.rathole_port is None:
             raise ManagerFailed("manager_failed", "The manager gave neither a client config nor a rathole port.")
         token = self._settings.rathole_token.get_secret_value()
-        host = self._settings.rathole_remote_host or host
+        host = self._settings.rathole_remote_host or self._settings.rathole_instance_manager_host
         return render_client_config(own_client_config(server.server_id, ports, host, instance.rathole_port, token))
 
     def check(self, server: Server, ports: Ports, text: str, granted: Ports | None) -> str:
@@ -249,22 +249,25 @@ class Instances:
         """
         if self._manager is not None:
             for server_id in self._orphans.all():
-                self._take_off(self._manager, server_id, self._tokens.pop(server_id, None))
+                if not self._take_off(self._manager, server_id, self._tokens.pop(server_id, None)):
+                    break
         return _ORPHAN_INTERVAL
 
-    def _take_off(self, manager: InstanceManager, server_id: str, user_token: str | None) -> None:
+    def _take_off(self, manager: InstanceManager, server_id: str, user_token: str | None) -> bool:
+        """Tell whether the manager answers: one that keeps silent for this instance does so for the next."""
         attempts = self._of(server_id)
         with attempts.lock:
-            if not self._orphans.has(server_id):
-                return  # a new server of this id has taken care of it
+            if self._orphans.find(server_id) is None:
+                return True  # a new server of this id has taken care of it
             try:
                 manager.delete(server_id, user_token)
             except ManagerFailed as error:
                 self._say_kept(server_id, error)
-                return
+                return error.code not in _AWAY
             self._kept.pop(server_id, None)
             reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
+        return True
 
     def _say_kept(self, server_id: str, error: ManagerFailed) -> None:
         """Once for each reason: it is tried again each 30 s, maybe for ever."""

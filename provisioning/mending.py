@@ -44,7 +44,7 @@ def sentence(action: Action, server: Server, ports: Ports, seen: Observed) -> st
 
 
 _PLAIN = {
-    Action.ENSURE_NETWORK: "The network satis_network is gone; it is made again.",
+    Action.ENSURE_NETWORK: "There is not one network satis_network but none, or several; that is put right.",
     Action.JOIN_NETWORK: "The running container was taken off satis_network; it is put on it again.",
     Action.PULL_IMAGE: "The game's image is not on this host; it is pulled.",
     Action.WRITE_COMPOSE_FILE: "The compose file is missing or not what it should be; it is written again.",

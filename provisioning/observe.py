@@ -76,7 +76,7 @@ def look(hands: Hands, server: Server) -> Look:
     tunnel = hands.supervisor.status(server.server_id)
     seen = Observed(
         container=_container_seen(container, networks),
-        network_present=bool(networks),
+        network_present=len(networks) == 1,
         image_present=hands.engine.image_present(hands.settings.game_server_image),
         compose_file_right=_is(hands.layout.compose_file(server.server_id), compose_text(hands, server)),
         manager_due=hands.instances.due(server.server_id),

@@ -77,7 +77,7 @@ class Observed:
 
     Attributes:
         container: its container, None where there is none.
-        network_present: `satis_network` exists.
+        network_present: there is one `satis_network`; beside a twin, Compose refuses it as ambiguous.
         image_present: the image is on this host.
         compose_file_right: the file on disk is what we would write.
         manager_due: there is a manager, and it may be asked now.

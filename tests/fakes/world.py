@@ -109,6 +109,11 @@ class FakeEngine:
         subnets, gateways = ("172.20.0.0/16",), ("172.20.0.1",)
         self.present.append(Network(f"net{self.made}", name, str(self.made), labels, {}, subnets, gateways))
 
+    def remove_network(self, network_id: str) -> None:
+        """Remove one of which nobody is a member."""
+        self.ping()
+        self.present = [network for network in self.present if network.id != network_id]
+
     def image_present(self, reference: str) -> bool:
         """Whether it was pulled."""
         self.ping()
@@ -257,6 +262,8 @@ class FakeCompose:
 
     def _check_network(self, server_id: str, *, recreate: bool) -> None:
         ids = {network.id for network in self.engine.networks(NETWORK)}
+        if len(ids) > 1:
+            raise ComposeFailed("network_ambiguous", "There are several Docker networks of one name.")
         there = self.engine.containers.get(server_id)
         if not ids or (there and not recreate and not ids & set(there.network_ids.values())):
             raise ComposeFailed("network_missing", "The Docker network does not exist, or was made anew.")

@@ -190,9 +190,9 @@ def test_an_orphan_is_remembered_until_it_is_gone(store: Store) -> None:
     table.add("srv_a")
     table.add("SRV_A")
     assert table.all() == ["srv_a"]
-    assert table.has("Srv_A")
+    assert table.find("Srv_A") == "srv_a"
     table.remove("SRV_a")
-    assert not table.has("srv_a")
+    assert table.find("srv_a") is None
 
 
 def test_a_wrong_type_does_not_get_in(store: Store) -> None:

@@ -192,6 +192,29 @@ def test_an_orphan_that_stays_is_said_once(world: World, agent: Agent) -> None:
     ]
 
 
+def test_an_id_that_comes_back_in_another_case_leaves_no_instance_behind(world: World, agent: Agent) -> None:
+    """To the manager these are two ids, and the ports of the first would stay taken."""
+    agent.servers.spawn(spec())
+    agent.servers.delete(ID)
+    agent.servers.spawn(spec(ID.upper()))
+    agent.hands.instances.step()
+    assert set(world.manager.instances) == {ID.upper()}
+
+
+def test_a_manager_that_is_away_is_asked_for_one_orphan_at_a_time(world: World, agent: Agent) -> None:
+    """Each question takes its whole timeout, and a loop that takes minutes looks like a dead one."""
+    others = [spec(f"srv_{letter}_00000001", port) for letter, port in zip("bcd", range(30100, 30103), strict=True)]
+    for other in others:
+        agent.servers.spawn(other)
+        agent.servers.delete(other.server_id)
+    world.manager.fault, before = AWAY, len(world.manager.calls)
+    agent.hands.instances.step()
+    assert len(world.manager.calls) == before + 1
+    world.manager.fault = None
+    agent.hands.instances.step()
+    assert world.manager.instances == {}
+
+
 def test_the_record_of_a_stopped_server_says_so(world: World, agent: Agent) -> None:
     """A store that is built again from it must not run what an operator stopped."""
     agent.servers.spawn(spec())

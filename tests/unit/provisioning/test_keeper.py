@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from compose.network import NETWORK
 from core.errors import AgentError, ComposeFailed, Conflict, ManagerFailed, StoreFailed
 from core.failpoints import Failpoint
 from core.models import OperationKind, OperationStatus, Phase, TunnelReason
@@ -334,6 +335,15 @@ def test_orphans_are_taken_off_when_the_manager_is_back(world: World, agent: Age
     assert world.manager.instances[ID].game == 30500
     following.hands.instances.step()
     assert ID in world.manager.instances
+
+
+def test_a_twin_of_the_network_is_removed_before_a_game_is_made(world: World, agent: Agent) -> None:
+    """Compose would refuse the name as ambiguous, and the spawn would be undone."""
+    for _ in range(2):
+        world.engine.create_network(NETWORK, {})
+    agent.servers.spawn(spec())
+    assert len(world.engine.networks(NETWORK)) == 1
+    assert world.engine.alive(ID)
 
 
 # People do things by hand.
