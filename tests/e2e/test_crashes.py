@@ -1,33 +1,8 @@
-"""What breaks, and how soon it is whole again; who plays meanwhile goes on playing."""
-
-from collections.abc import Callable
-
-import pytest
+"""What breaks, and how soon it is whole again; the agent's own death is in test_survival.py."""
 
 from tests.e2e.conftest import Spawn
-from tests.e2e.deployment import Deployment, Process, wait_until_back
-from tests.e2e.game import Player
+from tests.e2e.deployment import Deployment, wait_until_back
 from tests.waiting import wait_until
-
-
-@pytest.mark.parametrize("victim", [Deployment.worker, Deployment.master], ids=["worker", "master"])
-def test_the_agents_death_costs_no_player_a_packet(
-    deployment: Deployment, spawn: Spawn, victim: Callable[[Deployment], Process]
-) -> None:
-    """Killed with -9: the API is back within 5 s, the tunnel is the same process, the game goes on."""
-    game = spawn()
-    game.wait_until_settled()
-    before = (game.pid, game.started_at)
-    with Player(game) as player:
-        dead = victim(deployment)
-        deployment.kill(dead)
-        wait_until_back(deployment, within=5)
-        assert dead.pid not in {process.pid for process in deployment.processes()}
-        game.wait_until_settled()
-        player.play_on()
-    assert player.lost == 0
-    assert (game.pid, game.started_at) == before
-    assert len(deployment.tunnel_clients(game.id)) == 1
 
 
 def test_a_restart_of_the_agents_container_leaves_the_game_alone(deployment: Deployment, spawn: Spawn) -> None:
