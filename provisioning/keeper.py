@@ -181,10 +181,13 @@ class Keeper:
             return
         asker = self._asker(operation)
         tasks = {action: partial(self._do, action, server, asker) for action in sorted(actions)}
-        behind = [] if operation else [tasks.pop(action) for action in sorted(actions & _ASKS)]
-        for ask in behind:  # one at most
-            self._behind.begin(ask)
+        for action in actions & _ASKS if self._goes_on_meanwhile(operation) else ():  # one at most
+            self._behind.begin(tasks.pop(action))
         run_together(list(tasks.values()))
+
+    def _goes_on_meanwhile(self, operation: Operation | None) -> bool:
+        """Nobody waits for the manager's answer; a game that does not run yet does, as it may name other ports."""
+        return operation is None and self.last_look is not None and self.last_look.seen.is_alive
 
     def _asker(self, operation: Operation | None) -> Asker:
         """Whoever waits does so until his operation is superseded."""

@@ -220,3 +220,16 @@ def test_the_record_of_a_stopped_server_says_so(world: World, agent: Agent) -> N
     agent.servers.spawn(spec())
     agent.servers.stop(ID)
     assert json.loads(world.layout.record(ID).read_text())["container_wanted"] is False
+
+
+def test_a_game_that_does_not_run_waits_for_the_answer(world: World, agent: Agent) -> None:
+    """The manager may name other ports; a game that is started before must be ended again to follow them."""
+    world.manager.fault = AWAY
+    agent.servers.spawn(spec())
+    world.manager.fault, world.manager.shift = None, 10000
+    agent.reconciler.stop()
+    world.engine.remove(ID)
+    following = world.boot()
+    wait_until(lambda: world.engine.alive(ID), within=5, saying="it runs")
+    assert following.row().public_ports == world.engine.containers[ID].ports
+    assert world.count(f"up {ID}") == 2
