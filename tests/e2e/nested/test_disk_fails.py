@@ -1,41 +1,18 @@
 """The disk is full, the store is damaged: the agent says so, nothing is half written, and it goes on."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.e2e.nested.conftest import Spawn
 from tests.e2e.nested.host import AGENT, DATA, Host
 from tests.waiting import wait_until
 
 DATABASE = f"{DATA}/agent/agent.db"
-_FILLER = f"{DATA}/filler"
 _RUBBISH = "This is no database."
 
 
-@pytest.fixture
-def full(host: Host) -> Iterator[Host]:
-    """Return the host; what filled its disk is gone afterwards."""
-    yield host
-    make_room(host)
-    host.wait_until_ready()
-
-
-def fill(host: Host) -> None:
-    """Leave not a byte."""
-    host.engine.inside("dd", "if=/dev/zero", f"of={_FILLER}", "bs=4096", check=False)
-
-
-def make_room(host: Host) -> None:
-    """Take away what filled the disk."""
-    host.engine.inside("rm", "-f", _FILLER)
-
-
-def test_a_full_disk_is_said_and_outlived(full: Host, plan: Spawn, spawn: Spawn) -> None:
+def test_a_full_disk_is_said_and_outlived(host: Host, plan: Spawn, spawn: Spawn) -> None:
     """No change is begun and none is half done; games and tunnels go on, and so does the agent once there is room."""
     plays, comes = spawn(), plan()
     before = (plays.started_at, plays.pid, plays.files())
-    fill(full)
+    host.fill_disk()
     for answer in (comes.spawn(), plays.ask("stop")):
         assert (answer.status_code, answer.json()["code"]) == (503, "store_failed")
         assert "full" in answer.json()["message"]
@@ -43,21 +20,21 @@ def test_a_full_disk_is_said_and_outlived(full: Host, plan: Spawn, spawn: Spawn)
     assert plays.is_answered()
     assert comes.files() == []
     assert (plays.started_at, plays.pid, plays.files()) == before
-    make_room(full)
+    host.make_room()
     assert comes.spawn().status_code == 200
     assert plays.ask("stop").status_code == 200
 
 
-def test_an_agent_that_starts_on_a_full_disk(full: Host, spawn: Spawn) -> None:
+def test_an_agent_that_starts_on_a_full_disk(host: Host, spawn: Spawn) -> None:
     """It serves, says that it is not ready and why, and is when there is room; the game runs all the while."""
     game = spawn()
     started_at = game.started_at
-    fill(full)
-    full.engine.docker("restart", "--time", "20", AGENT)
-    answer = wait_until(lambda: full.call("GET", "/readyz"), within=30, saying="the agent serves")
+    host.fill_disk()
+    host.engine.docker("restart", "--time", "20", AGENT)
+    answer = wait_until(lambda: host.call("GET", "/readyz"), within=30, saying="the agent serves")
     assert (answer.status_code, answer.json()["code"]) == (503, "store_failed")
-    make_room(full)
-    full.wait_until_ready()
+    host.make_room()
+    host.wait_until_ready()
     game.wait_until_answered()
     assert game.started_at == started_at
 
