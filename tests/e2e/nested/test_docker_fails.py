@@ -119,6 +119,21 @@ def test_docker_hung(host: Host, plan: Spawn, spawn: Spawn) -> None:
     assert_all_is_right_again(host, game, other, before)
 
 
+@pytest.mark.parametrize("fault", [NestedEngine.stop, NestedEngine.freeze])
+def test_a_delete_is_taken_down_and_goes_on(host: Host, spawn: Spawn, fault: Callable[[NestedEngine], None]) -> None:
+    """It is answered with 503 as often as it is asked for, and done once Docker is back, without being asked again."""
+    game = spawn()
+    fault(host.engine)
+    for _ in range(5):
+        answer, seconds = timed(game.delete)
+        assert (answer.status_code, game.phase) == (503, "deleting")
+        assert seconds < _CHANGE_WITHIN
+    host.mend()
+    path = f"/api/containers/{game.id}/status"
+    wait_until(lambda: host.call("GET", path).status_code == 404, within=20, saying="it is gone")
+    assert not host.field(game.id, "{{.Id}}")
+
+
 def end_in_order(engine: NestedEngine) -> None:
     """Stop it as a service manager does."""
     engine.stop()
