@@ -88,19 +88,26 @@ def all_processes() -> Iterator[ProcessIdentity]:
 
 
 def spawn(
-    argv: Sequence[str], *, env: Mapping[str, str], output: Path, cwd: Path | None = None
+    argv: Sequence[str], *, env: Mapping[str, str], output: Path, cwd: Path | None = None, with_errors: bool = True
 ) -> subprocess.Popen[bytes]:
     """Start a process that outlives the agent: a session of its own, its output appended to a file.
 
     Never a pipe: one that nobody drains freezes the writer, one whose reader died kills it (tried with
     rathole 0.5.0).
 
+    Args:
+        argv: the program and its arguments; never a secret among them.
+        env: its whole environment.
+        output: the file, made where it is missing, readable by its owner only.
+        cwd: the folder to run it in.
+        with_errors: append its error output as well, else drop it.
+
     Raises:
         OSError: the program is missing or the file cannot be written.
     """
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _PRIVATE)
     try:
-        return _start(argv, env, cwd, descriptor, descriptor)
+        return _start(argv, env, cwd, descriptor, descriptor if with_errors else subprocess.DEVNULL)
     finally:
         os.close(descriptor)
 

@@ -149,6 +149,7 @@ class Tunnel:
         if self._state is TunnelState.STOPPING:
             self.handle(Event.ENDED)
         elif code in _CONFIG_EXIT_CODES and not heard:
+            client.explain(self._tools.binary, self._folder)
             self._fault = TunnelReason.CONFIG_REFUSED, f"rathole refuses its configuration; see {self._log.path}."
             self.handle(Event.REFUSED)
         else:

@@ -138,7 +138,7 @@ def test_the_agents_container_is_confined(compose: Compose) -> None:
     template = "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} "
     template += "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.LogConfig.Config}}"
     assert docker("inspect", "-f", template, AGENT) == (
-        "true [ALL] [no-new-privileges] unless-stopped map[max-file:3 max-size:10m]"
+        "true [ALL] [no-new-privileges] always map[max-file:3 max-size:10m]"
     )
     effective = docker("exec", AGENT, "grep", "CapEff", "/proc/self/status").split()[1]
     assert int(effective, 16) == 0b1011  # CHOWN, DAC_OVERRIDE, FOWNER

@@ -279,6 +279,7 @@ def test_a_file_that_rathole_refuses_is_named(host: Host) -> None:
     host.until(TunnelState.FAILED)
 
     assert host.supervisor.status(ID).reason is TunnelReason.CONFIG_REFUSED
+    assert "unknown field `nonsense`" in host.directory.joinpath(ID, "client.log").read_text()
 
 
 def test_the_vps_dies_and_comes_back(host: Host, make_vps: Callable[..., Vps], game: Game) -> None:

@@ -13,7 +13,7 @@ Spawn = Callable[[], Game]
 
 @pytest.fixture(scope="session")
 def host() -> Iterator[Host]:
-    """Return a host whose engine lets containers live when it ends."""
+    """Return a host; whatever a test does to it is mended when its games are deleted."""
     host = Host()
     try:
         host.up()
@@ -24,7 +24,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def plan(host: Host) -> Iterator[Spawn]:
-    """Return what thinks of a server; one that came to be is deleted after the test."""
+    """Return what thinks of a server; after the test the host is put right, and what came to be is deleted."""
     games: list[Game] = []
 
     def plan() -> Game:
@@ -32,6 +32,7 @@ def plan(host: Host) -> Iterator[Spawn]:
         return games[-1]
 
     yield plan
+    host.mend()
     for game in games:
         wait_until(lambda game=game: game.delete().ok, within=60, saying=f"{game.id} is deleted")
 

@@ -31,7 +31,7 @@ class NestedEngine:
         self._shared = shared
         self.socket = f"unix://{shared}/docker.sock"
         self._options = ["--volume", f"{shared}:{shared}", *options]
-        self._words: tuple[str, ...] = ()
+        self.words: tuple[str, ...] = ()
 
     def up(self, *words: str) -> None:
         """Make the container, and start the engine in it.
@@ -39,7 +39,7 @@ class NestedEngine:
         Args:
             words: for dockerd, at this and every later start.
         """
-        self._words = words
+        self.words = words
         common = ["--name", self.name, "--hostname", self.name]
         run("docker", "run", "--detach", *common, *_RIGHTS, "--volume", f"{ROOT}:{ROOT}:ro", *self._options, IMAGE)
         self.start()
@@ -79,14 +79,14 @@ class NestedEngine:
     def restart(self, *words: str) -> None:
         """Stop dockerd in order and start it with other words."""
         self.stop()
-        self._words = words
+        self.words = words
         self.start()
 
     def start(self) -> None:
         """Start dockerd, as the host's service manager does, and wait until it answers."""
         # What a killed one leaves: the number in it may be another process's by now.
         self.inside("rm", "-f", "/var/run/docker.pid")
-        words = " ".join(["dockerd", "--host", self.socket, *self._words])
+        words = " ".join(["dockerd", "--host", self.socket, *self.words])
         run("docker", "exec", "--detach", self.name, "sh", "-c", f"exec {words} >>/var/log/dockerd.log 2>&1")
         wait_until(self.answers, within=30, saying=f"the engine answers; its log: {self.log()}", every=0.1)
 

@@ -20,13 +20,13 @@ class Game:
 
     Attributes:
         id: its id, and its container's name.
-        port: the public port of its lightweight query.
+        game_port: the public port of its lightweight query.
     """
 
     def __init__(self, host: Host) -> None:
         number = next(_numbers)
         self.id = f"srv_nested_{number:08d}"
-        self.port = FIRST_PORT + 2 * number % (LAST_PORT + 1 - FIRST_PORT)
+        self.game_port = FIRST_PORT + 2 * number % (LAST_PORT + 1 - FIRST_PORT)
         self._host = host
 
     def spawn(self, timeout: float = 100) -> requests.Response:
@@ -37,8 +37,8 @@ class Game:
             timeout=timeout,
             serverId=self.id,
             serverName="nested",
-            gamePort=self.port,
-            beaconPort=self.port + 1,
+            gamePort=self.game_port,
+            beaconPort=self.game_port + 1,
             ramAllocation=1,
             cpuAllocation=1,
             maxPlayers=4,
@@ -83,7 +83,7 @@ class Game:
     def is_answered(self) -> bool:
         """Whether a new player's question through the VPS gets an answer."""
         try:
-            poll("127.0.0.1", self.port, timeout=0.5)
+            poll("127.0.0.1", self.game_port, timeout=0.5)
         except GameFailed:
             return False
         return True

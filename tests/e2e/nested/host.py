@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
 from tests.e2e.nested.engine import NestedEngine
 from tests.e2e.nested.manager import Manager
@@ -16,6 +17,7 @@ from tests.waiting import wait_until
 
 HOME = Path("/tmp/satis-nested")
 DATA, SHARED = HOME / "data", HOME / "shared"
+_AGENTS_SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["agent"]
 ENGINE, AGENT, EDGE = "satis-nested-engine", "satis-nested-agent", "satis-nested-edge"
 API_PORT, MANAGER_PORT = 18290, 18291
 FIRST_PORT, LAST_PORT = 32300, 32315
@@ -24,6 +26,7 @@ _PUBLIC = f"{FIRST_PORT}-{LAST_PORT}:{FIRST_PORT}-{LAST_PORT}"
 LIVE_RESTORE = "--live-restore"
 COMPOSE_TIMEOUT = 12  # seconds
 _BIN = SHARED / "bin"
+_FILLER = f"{DATA}/filler"
 _ROOM = "64m"  # of the data directory, which is in memory, so that a test can fill it
 _TIMEOUT = 100
 _SLOW = 30 if os.environ.get("SATIS_LONG") else 7  # seconds; one call of the agent's may take 10
@@ -67,6 +70,27 @@ class Host:
         self._start_edge()
         self._start_agent()
         self.wait_until_ready()
+
+    def mend(self) -> None:
+        """Put right whatever a test did to it."""
+        self.make_room()
+        (_BIN / "docker").unlink(missing_ok=True)
+        if not self.engine.runs():
+            self.engine.start()
+        self.engine.thaw()
+        if self.engine.words != (LIVE_RESTORE,):
+            self.engine.restart(LIVE_RESTORE)
+        self.engine.docker("unpause", EDGE, check=False)
+        self.engine.docker("start", EDGE, AGENT)
+        self.wait_until_ready()
+
+    def fill_disk(self) -> None:
+        """Leave not a byte in the data directory."""
+        self.engine.inside("dd", "if=/dev/zero", f"of={_FILLER}", "bs=4096", check=False)
+
+    def make_room(self) -> None:
+        """Take away what filled it."""
+        self.engine.inside("rm", "-f", _FILLER)
 
     def remove_all_but_games(self) -> None:
         """Remove both; what they keep on disk stays."""
@@ -124,7 +148,7 @@ class Host:
     def _run(self, name: str, settings: dict[str, Any], options: list[str], words: list[str]) -> None:
         environ = [word for key, value in settings.items() for word in ("--env", f"{key}={value}")]
         common = ["--name", name, "--hostname", name, "--network", NETWORK, "--volume", f"{ROOT}:/app:ro"]
-        restart = ["--restart", "unless-stopped"]
+        restart = ["--restart", _AGENTS_SERVICE["restart"]]
         self.engine.docker("run", "--detach", *common, *restart, *environ, *options, AGENT_IMAGE, *words)
 
     def bend_compose(self, server_id: str, first: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -10,10 +10,11 @@ import requests
 from compose.engine import Engine
 from provisioning.docker_events import DockerEvents
 from provisioning.loops import Loop
+from tests.e2e.game import Player
 from tests.e2e.nested.conftest import Spawn
 from tests.e2e.nested.engine import NestedEngine
 from tests.e2e.nested.game import Game
-from tests.e2e.nested.host import AGENT, GAME_IMAGE, LIVE_RESTORE, NETWORK, Host
+from tests.e2e.nested.host import AGENT, GAME_IMAGE, NETWORK, Host
 from tests.waiting import wait_until
 
 AWAY = 300 if os.environ.get("SATIS_LONG") else 3  # seconds
@@ -34,25 +35,11 @@ pytestmark = pytest.mark.timeout(180 + 3 * AWAY)
 
 
 @pytest.fixture
-def mended(host: Host) -> Iterator[Host]:
-    """Return the host, and put its engine right afterwards, whatever was done to it."""
-    yield host
-    if not host.engine.runs():
-        host.engine.start()
-    host.engine.thaw()
-    host.wait_until_ready()
-
-
-@pytest.fixture
-def plain(host: Host) -> Iterator[Host]:
+def plain(host: Host) -> Host:
     """Return the host with an engine that takes its containers along when it ends, as engines do by default."""
     host.engine.restart()
     host.wait_until_ready()
-    yield host
-    if not host.engine.runs():
-        host.engine.start()
-    host.engine.restart(LIVE_RESTORE)
-    host.wait_until_ready()
+    return host
 
 
 def timed(ask: Callable[[], requests.Response]) -> tuple[requests.Response, float]:
@@ -92,7 +79,6 @@ def stay_away(host: Host, game: Game, other: Game, code: str) -> None:
         assert_reads_are_answered(host, game)
         assert_changes_are_refused(host, game, other, code)
         assert host.call("GET", "/readyz").json()["code"] == code
-        assert game.is_answered()
     assert game.status()["agent"]["observedAt"] == observed
 
 
@@ -107,24 +93,45 @@ def assert_all_is_right_again(host: Host, game: Game, other: Game, before: tuple
     assert not host.is_running(game.id)
 
 
-def test_docker_stopped(mended: Host, plan: Spawn, spawn: Spawn) -> None:
+def test_docker_stopped(host: Host, plan: Spawn, spawn: Spawn) -> None:
     """Its containers live on (live-restore): changes are 503 within 2 s, reads are 200; then all is right again."""
     game, other = spawn(), plan()
-    before = (mended.started_at(AGENT), game.started_at, str(game.pid))
-    mended.engine.stop()
-    stay_away(mended, game, other, "docker_unavailable")
-    mended.engine.start()
-    assert_all_is_right_again(mended, game, other, before)
+    before = (host.started_at(AGENT), game.started_at, str(game.pid))
+    with Player(game) as player:
+        host.engine.stop()
+        stay_away(host, game, other, "docker_unavailable")
+        host.engine.start()
+        player.play_on()
+    assert player.lost == 0
+    assert_all_is_right_again(host, game, other, before)
 
 
-def test_docker_hung(mended: Host, plan: Spawn, spawn: Spawn) -> None:
+def test_docker_hung(host: Host, plan: Spawn, spawn: Spawn) -> None:
     """Frozen, it takes connections and never answers: nobody waits for it who need not."""
     game, other = spawn(), plan()
-    before = (mended.started_at(AGENT), game.started_at, str(game.pid))
-    mended.engine.freeze()
-    stay_away(mended, game, other, "docker_silent")
-    mended.engine.thaw()
-    assert_all_is_right_again(mended, game, other, before)
+    before = (host.started_at(AGENT), game.started_at, str(game.pid))
+    with Player(game) as player:
+        host.engine.freeze()
+        stay_away(host, game, other, "docker_silent")
+        host.engine.thaw()
+        player.play_on()
+    assert player.lost == 0
+    assert_all_is_right_again(host, game, other, before)
+
+
+@pytest.mark.parametrize("fault", [NestedEngine.stop, NestedEngine.freeze])
+def test_a_delete_is_taken_down_and_goes_on(host: Host, spawn: Spawn, fault: Callable[[NestedEngine], None]) -> None:
+    """It is answered with 503 as often as it is asked for, and done once Docker is back, without being asked again."""
+    game = spawn()
+    fault(host.engine)
+    for _ in range(5):
+        answer, seconds = timed(game.delete)
+        assert (answer.status_code, game.phase) == (503, "deleting")
+        assert seconds < _CHANGE_WITHIN
+    host.mend()
+    path = f"/api/containers/{game.id}/status"
+    wait_until(lambda: host.call("GET", path).status_code == 404, within=20, saying="it is gone")
+    assert not host.field(game.id, "{{.Id}}")
 
 
 def end_in_order(engine: NestedEngine) -> None:
@@ -150,15 +157,18 @@ def test_what_was_wanted_runs_again(plain: Host, spawn: Spawn, end: Callable[[Ne
     assert (rests.phase, plain.is_running(rests.id)) == ("stopped", False)
 
 
-def test_a_killed_engine_costs_nothing_that_lives_on(mended: Host, spawn: Spawn) -> None:
+def test_a_killed_engine_costs_nothing_that_lives_on(host: Host, spawn: Spawn) -> None:
     """With live-restore neither agent nor game nor tunnel is begun anew."""
     game = spawn()
-    before = (mended.started_at(AGENT), game.started_at, str(game.pid))
-    mended.engine.kill()
-    assert game.is_answered()
-    mended.engine.start()
-    mended.wait_until_ready()
-    assert (mended.started_at(AGENT), game.started_at, str(game.pid)) == before
+    before = (host.started_at(AGENT), game.started_at, str(game.pid))
+    with Player(game) as player:
+        host.engine.kill()
+        player.play_on()
+        host.engine.start()
+        player.play_on()
+    assert player.lost == 0
+    host.wait_until_ready()
+    assert (host.started_at(AGENT), game.started_at, str(game.pid)) == before
 
 
 def test_a_network_made_anew_while_docker_was_down(plain: Host, spawn: Spawn) -> None:
@@ -198,7 +208,7 @@ class Heard:
         """Nobody to wake."""
 
 
-def test_an_engines_own_stop_is_nobodys_wish(plain: Host) -> None:
+def test_an_engines_own_stop_is_nobodys_wish(plain: Host, plan: Spawn) -> None:  # noqa: ARG001 - mends the host
     """It stops each container as `docker stop` would, and yet nobody wanted the games to be stopped."""
     engine, heard = plain.engine, Heard()
     events = DockerEvents(Engine(engine.socket), heard, heard, clock=time.time)  # type: ignore[arg-type]

@@ -64,15 +64,13 @@ def test_the_vps_is_gone(host: Host, spawn: Spawn, seconds: float) -> None:
     game = spawn()
     started_at = game.started_at
     host.engine.docker("stop", "--time", "1", EDGE)
-    try:
-        wait_until(lambda: game.tunnel["reason"] == "vps_unreachable", within=20, saying="the tunnel says so")
-        assert game.phase == "degraded"
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            assert host.is_ready()
-            time.sleep(0.2)
-    finally:
-        host.engine.docker("start", EDGE)
+    wait_until(lambda: game.tunnel["reason"] == "vps_unreachable", within=20, saying="the tunnel says so")
+    assert game.phase == "degraded"
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert host.is_ready()
+        time.sleep(0.2)
+    host.engine.docker("start", EDGE)
     game.wait_until_answered(within=60)
     assert game.started_at == started_at
 
@@ -83,15 +81,13 @@ def test_the_vps_takes_connections_and_says_nothing(host: Host, spawn: Spawn, se
     game = spawn()
     assert game.ask("stop").status_code == 200
     host.engine.docker("pause", EDGE)
-    try:
-        assert game.ask("start").status_code == 200
-        wait_until(lambda: game.tunnel["reason"] == "stuck", within=30, saying="the tunnel is stuck", every=0.2)
-        assert "VPS" in game.tunnel["message"]
-        wait_until(lambda: game.phase == "degraded", within=30, saying="the game runs", every=0.2)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            assert host.is_running(game.id)
-            time.sleep(0.2)
-    finally:
-        host.engine.docker("unpause", EDGE)
+    assert game.ask("start").status_code == 200
+    wait_until(lambda: game.tunnel["reason"] == "stuck", within=30, saying="the tunnel is stuck", every=0.2)
+    assert "VPS" in game.tunnel["message"]
+    wait_until(lambda: game.phase == "degraded", within=30, saying="the game runs", every=0.2)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert host.is_running(game.id)
+        time.sleep(0.2)
+    host.engine.docker("unpause", EDGE)
     game.wait_until_answered(within=60)

@@ -218,6 +218,13 @@ def test_output_is_appended_to_a_private_file(tmp_path: Path) -> None:
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_errors_can_be_dropped(tmp_path: Path) -> None:
+    """Who cannot write its log then has somewhere to say so."""
+    log = tmp_path / "log"
+    spawn(["bash", "-c", "echo one; echo two >&2"], env=ENV, output=log, with_errors=False).wait(5)
+    assert log.read_text() == "one\n"
+
+
 def test_a_spawned_process_outlives_who_started_it(tmp_path: Path) -> None:
     """Killed with -9, its starter leaves it running, in a session of its own."""
     code = f"""
