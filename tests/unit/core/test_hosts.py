@@ -6,7 +6,20 @@ from pydantic import TypeAdapter, ValidationError
 from core.hosts import HostName, is_host_name
 
 NAMES = ["vps.example.org", "203.0.113.9", "rathole-instance-manager", "satis_edge", "A", "a" * 253]
-OTHERS = ["", ".", "-a", "_a", "two words", "vps:7001", "http://vps", "vps/manager", "vps\n", "[::1]", "ümlaut", "a" * 254]
+OTHERS = [
+    "",
+    ".",
+    "-a",
+    "_a",
+    "two words",
+    "vps:7001",
+    "http://vps",
+    "vps/manager",
+    "vps\n",
+    "[::1]",
+    "ümlaut",
+    "a" * 254,
+]
 
 
 @pytest.mark.parametrize(("text", "usable"), [*((name, True) for name in NAMES), *((other, False) for other in OTHERS)])
