@@ -23,6 +23,16 @@ def done(message: str) -> Answer:
     return {"status": "success", "message": message}
 
 
+def started(view: ServerView) -> Answer:
+    """Return the answer to `start`: a tunnel that does not come up is no failure of it, but is said."""
+    return done(_how(view))
+
+
+def tunnel_started(view: ServerView) -> Answer:
+    """Return the answer to the start of a tunnel: the agent goes on trying, and says how far it is."""
+    return done(f"The tunnel of server {view.server_id} is {view.tunnel.state}: {view.tunnel.message}")
+
+
 def ended(message: str, save: SaveOutcome | None) -> Answer:
     """Return that a game was ended, and whether it was saved before."""
     why = f" It was not saved: {save.message}" if save and save.message else ""
@@ -51,7 +61,7 @@ def spawned(view: ServerView) -> Answer:
         "containerId": view.container.id if view.container else view.server_id,
         "serverId": view.server_id,
         **_ports(view.requested_ports),
-        "message": _spawn_message(view),
+        "message": _how(view),
         "agent": _agent(view),
     }
 
@@ -94,9 +104,10 @@ def health(node_id: str) -> Answer:
     return {"status": "healthy", "nodeId": node_id, "timestamp": utc_now()}
 
 
-def _spawn_message(view: ServerView) -> str:
+def _how(view: ServerView) -> str:
+    why = f" {view.tunnel.message}" if view.tunnel.reason else ""
     address = f" Players connect to {view.public_address}." if view.public_address else ""
-    return f"Server {view.server_id} is {view.phase}, its tunnel {view.tunnel.state}.{address}"
+    return f"Server {view.server_id} is {view.phase}, its tunnel {view.tunnel.state}.{why}{address}"
 
 
 def _ports(ports: Ports) -> Answer:

@@ -34,8 +34,7 @@ def _refuse_reserved(server_id: str, services: Services) -> None:
 def start(services: Services) -> Answer:
     """Bring a server up again, with its tunnel and its address."""
     server_id = read(ServerBody).server_id
-    services.servers.start(server_id, user_token())
-    return answers.done(f"Server {server_id} is started.")
+    return answers.started(services.servers.start(server_id, user_token()))
 
 
 def stop(services: Services) -> Answer:

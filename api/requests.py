@@ -1,17 +1,16 @@
 """What callers send: the models of the bodies, and how a body becomes one."""
 
-from typing import Annotated, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import Malformed, NotJson
 from core.errors import InvalidRequest
-from core.ids import check_server_id
-from core.models import Port, Ports
+from core.models import Port, Ports, ServerId, refuse_equal_ports
 from provisioning.servers import Cleanup
 
 MAX_BODY = 1024 * 1024
@@ -19,16 +18,6 @@ MAX_BODY = 1024 * 1024
 _MAX_FAULTS = 20
 
 M = TypeVar("M", bound=BaseModel)
-
-
-def _checked_id(value: object) -> str:
-    try:
-        return check_server_id(value)
-    except InvalidRequest as error:
-        raise ValueError(error.message) from error
-
-
-ServerId = Annotated[str, BeforeValidator(_checked_id)]
 
 
 class Body(BaseModel):
@@ -70,8 +59,7 @@ class TunnelBody(Body):
 
     @model_validator(mode="after")
     def _check_ports(self) -> Self:
-        if self.game_port == self.beacon_port:
-            raise ValueError("gamePort and beaconPort must differ: the game needs both as TCP ports.")
+        refuse_equal_ports(self.ports)
         return self
 
     @property

@@ -146,6 +146,13 @@ def _plain_text(value: str) -> str:
     return value
 
 
+def refuse_equal_ports(ports: Ports) -> None:
+    """Raise ValueError, which a model's validator may, where the two of a server are one number."""
+    if ports.game == ports.beacon:
+        raise ValueError("gamePort and beaconPort must differ: the game needs both as TCP ports.")
+
+
+ServerId = Annotated[str, BeforeValidator(_checked_id)]
 Port = Annotated[int, Field(strict=True, ge=1024, le=65535)]
 Text = Annotated[str, StringConstraints(max_length=256), AfterValidator(_plain_text)]
 
@@ -161,7 +168,7 @@ class ServerSpec(BaseModel):
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, strict=True
     )
 
-    server_id: Annotated[str, BeforeValidator(_checked_id)]
+    server_id: ServerId
     server_name: Annotated[Text, StringConstraints(min_length=1)]
     game_port: Port
     beacon_port: Port
@@ -207,8 +214,7 @@ class ServerSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        if self.game_port == self.beacon_port:
-            raise ValueError("gamePort and beaconPort must differ: the game needs both as TCP ports.")
+        refuse_equal_ports(self.ports)
         self._refuse_contradictions()
         return self
 

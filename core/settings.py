@@ -21,9 +21,10 @@ from pydantic import (
     field_validator,
 )
 
+from core.hosts import is_host_name
+
 PLACEHOLDER = "change-me"
 _MIN_KEY_LENGTH = 16
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -44,7 +45,7 @@ def _network(value: Any) -> Network:  # noqa: ANN401 - a part of the environment
 
 
 def _host(value: str) -> str:
-    if value and not _HOST_NAME.fullmatch(value):
+    if value and not is_host_name(value):
         try:
             ipaddress.IPv6Address(re.sub(r"^\[(.*)\]$", r"\1", value))
         except ValueError as error:

@@ -29,13 +29,13 @@ class TunnelView:
 
     Attributes:
         state: of the whole tunnel.
-        reason: why it is not up, a code.
+        reason: why it is not up, where there is a code for it.
         message: the same, as a sentence.
         status: what the supervisor says, with each service.
     """
 
     state: TunnelState
-    reason: str | None
+    reason: TunnelReason | None
     message: str
     status: TunnelStatus
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from core.errors import StoreFailed
-from core.models import Phase, TunnelState
+from core.models import Phase, TunnelReason, TunnelState
 from provisioning.loops import LoopHealth
 from tests.fakes.face import SERVER_ID, Face, make_face
 
@@ -45,6 +45,38 @@ def test_a_tunnel_is_configured_started_and_stopped(face: Face) -> None:
     started = face.post(f"{base}/start", {"gamePort": 30012, "beaconPort": 30013, "serverName": "x"})
     assert (started.status_code, started.json["status"]) == (200, "success")
     assert face.servers.running[SERVER_ID].tunnel.state is TunnelState.UP
+
+
+NO_TUNNELS = "No instance manager is set, so there is no tunnel."
+REFUSED = "The instance manager at http://vps:7001 refuses the agent's token; set ACCESS_TOKEN."
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "sentence"),
+    [(TunnelState.BACKOFF, TunnelReason.AUTH_REFUSED, REFUSED), (TunnelState.STOPPED, None, NO_TUNNELS)],
+)
+def test_the_start_of_a_tunnel_says_how_far_it_is(
+    face: Face, monkeypatch: pytest.MonkeyPatch, state: TunnelState, reason: TunnelReason | None, sentence: str
+) -> None:
+    """Where the manager refuses, or there is none, the wish stands and nobody is told that players get in."""
+    view = face.servers.running[SERVER_ID]
+    refused = replace(view, tunnel=replace(view.tunnel, state=state, reason=reason, message=sentence))
+    monkeypatch.setattr(face.servers, "start_tunnel", lambda *_: face.servers.running.update({SERVER_ID: refused}))
+    answer = face.post(f"/api/rathole/clients/{SERVER_ID}/start", {"gamePort": 30012, "beaconPort": 30013})
+    assert (answer.status_code, answer.json["status"]) == (200, "success")
+    assert answer.json["message"] == f"The tunnel of server {SERVER_ID} is {state}: {sentence}"
+
+
+def test_start_says_how_the_tunnel_is_as_spawn_does(face: Face) -> None:
+    """The game runs, so it is a success; who reads on learns that no player gets in yet, and why."""
+    sentence = "The instance manager at http://vps:7001 cannot be reached."
+    view = face.servers.running[SERVER_ID]
+    away = replace(view.tunnel, state=TunnelState.BACKOFF, reason=TunnelReason.MANAGER_UNREACHABLE, message=sentence)
+    face.servers.running[SERVER_ID] = replace(view, tunnel=away)
+    started = face.post("/api/containers/start", {"serverId": SERVER_ID})
+    assert (started.status_code, started.json["status"]) == (200, "success")
+    assert f"is starting, its tunnel backoff. {sentence} Players connect to" in started.json["message"]
+    assert face.spawn().json["message"] == started.json["message"]
 
 
 def test_a_config_that_is_refused_is_422_with_its_sentence(face: Face) -> None:
