@@ -115,7 +115,9 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
         ),
         instances=Instances(manager, settings, servers, OrphanTable(store), clock=time.monotonic),
         games=games,
-        watchdog=Watchdog(settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed),
+        watchdog=Watchdog(
+            settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed, names_resolve=engine.answers
+        ),
         crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
         claims=Claims(admins),
         saving=Saving(admins, games, layout, settings.save_timeout, wall=time.time),
