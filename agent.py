@@ -116,7 +116,9 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
         ),
         instances=Instances(manager, settings, servers, OrphanTable(store), clock=time.monotonic),
         games=games,
-        watchdog=Watchdog(settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed),
+        watchdog=Watchdog(
+            settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed, names_resolve=engine.answers
+        ),
         crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
         stops=Stops(engine, servers, clock=time.time),
         claims=Claims(admins),
