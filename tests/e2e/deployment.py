@@ -3,6 +3,7 @@
 import io
 import json
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,10 @@ class Deployment:
     def recreate_agent(self) -> None:
         """Have Compose replace the agent's container, as an upgrade does."""
         _run_script(_RECREATE)
+
+    def compose(self, *arguments: str) -> str:
+        """Run Compose, of whichever age this host has, on its own services; return what it printed."""
+        return _run_script(f"{_OURS}\ncompose --profile demo {shlex.join(arguments)}")
 
     def _settings(self) -> dict[str, object]:
         return {
@@ -225,9 +230,10 @@ class Deployment:
         }
 
 
-def _run_script(text: str) -> None:
+def _run_script(text: str) -> str:
     done = subprocess.run(["/bin/bash", "-c", text], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"the deployment does not come up:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"a script of the deployment fails:\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def _is_ours(container: Container) -> bool:
