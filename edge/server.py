@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.backoff import Backoff
-from core.files import copy_aside, write_atomic
+from core.files import write_atomic
 from core.log import get_logger
 from core.proc import all_processes, end, identify, spawn
+from core.rotation import copy_aside
 
 if TYPE_CHECKING:
     from subprocess import Popen

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from core.files import copy_aside, rotated
+from core.rotation import copy_aside, rotated
 
 MAX_BYTES = 10 * 1024 * 1024  # a client whose VPS is away writes 39 MB a day (measured)
 _TAIL_BYTES = 256 * 1024

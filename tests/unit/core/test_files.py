@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import StoreFailed
-from core.files import copy_aside, make_private_directory, remove_tree, rotated, sync_directory, write_atomic
+from core.files import make_private_directory, remove_tree, sync_directory, write_atomic
 from tests.waiting import wait_until
 
 
@@ -171,14 +171,3 @@ def test_a_folder_can_be_synced(tmp_path: Path) -> None:
     before = len(names(Path("/proc/self/fd")))
     sync_directory(tmp_path)
     assert len(names(Path("/proc/self/fd"))) == before
-
-
-def test_a_log_is_kept_aside_for_us_alone(tmp_path: Path) -> None:
-    """In place of the older one; the log itself is for the caller to empty."""
-    log = tmp_path / "some.log"
-    for text in ("a long older line\n", "new\n"):
-        log.write_text(text)
-        log.chmod(0o644)
-        copy_aside(log)
-    assert (rotated(log).read_text(), mode_of(rotated(log))) == ("new\n", 0o600)
-    assert log.read_text() == "new\n"
