@@ -22,17 +22,7 @@ def test_it_holds_all_that_the_stand_in_imports(tmp_path: Path) -> None:
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(path, target)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import standin.__main__",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    run = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import standin.__main__"
+    argv = [sys.executable, "-I", "-S", "-c", run]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
