@@ -71,6 +71,12 @@ class Host:
         self._start_agent()
         self.wait_until_ready()
 
+    def use_engine(self, *words: str) -> None:
+        """Have an engine with these words for dockerd."""
+        if self.engine.words != words:
+            self.engine.restart(*words)
+            self.wait_until_ready()
+
     def mend(self) -> None:
         """Put right whatever a test did to it."""
         self.make_room()
@@ -78,8 +84,6 @@ class Host:
         if not self.engine.runs():
             self.engine.start()
         self.engine.thaw()
-        if self.engine.words != (LIVE_RESTORE,):
-            self.engine.restart(LIVE_RESTORE)
         self.engine.docker("unpause", EDGE, check=False)
         self.engine.docker("start", EDGE, AGENT)
         self.wait_until_ready()
