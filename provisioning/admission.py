@@ -65,8 +65,7 @@ class Admission:
             self._check_same(self._table.get(spec.server_id), spec)  # another caller may have been faster
             return operation
         self._check_same(there, spec)
-        running = self._operations.current(spec.server_id)
-        return running if running and running.kind is OperationKind.PROVISION else None
+        return self._operations.join(spec.server_id, OperationKind.PROVISION, user_token)
 
     def _check_same(self, there: Server | None, spec: ServerSpec) -> None:
         if there and there.deleting:

@@ -87,6 +87,13 @@ class Operations:
         _say("An operation begins.", begun)
         return begun
 
+    def join(self, server_id: str, kind: OperationKind, user_token: str | None) -> Operation | None:
+        """Return what is under way for a server, to be waited for, if it is of this kind."""
+        # In a transaction, so that its end is told after this has forgotten what was told before.
+        with self._store.transaction(Failpoint.OPERATION_BEGUN):
+            running = self._table.open_for(server_id)
+            return self._joined(running, user_token, force=False) if running and running.kind is kind else None
+
     def _joined(self, running: Operation, user_token: str | None, *, force: bool) -> Operation:
         self._forget_told(running)
         self._lend(running, user_token)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.nested.game import Game
-from tests.e2e.nested.host import Host
+from tests.e2e.nested.host import LIVE_RESTORE, Host
 from tests.waiting import wait_until
 
 Spawn = Callable[[], Game]
@@ -20,6 +20,20 @@ def host() -> Iterator[Host]:
         yield host
     finally:
         host.down()
+
+
+@pytest.fixture
+def lasting(host: Host) -> Host:
+    """Return the host with an engine whose containers live on when it ends."""
+    host.use_engine(LIVE_RESTORE)
+    return host
+
+
+@pytest.fixture
+def plain(host: Host) -> Host:
+    """Return the host with an engine that takes its containers along when it ends, as engines do by default."""
+    host.use_engine()
+    return host
 
 
 @pytest.fixture

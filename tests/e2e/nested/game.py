@@ -12,7 +12,7 @@ from tests.e2e.nested.host import DATA, FIRST_PORT, LAST_PORT, Host
 from tests.waiting import wait_until
 
 _numbers: Iterator[int] = itertools.count()
-_SETTLED_LOOKS = 8
+_SETTLED_LOOKS = 6
 
 
 class Game:

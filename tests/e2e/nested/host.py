@@ -24,12 +24,12 @@ FIRST_PORT, LAST_PORT = 32300, 32315
 _PUBLIC = f"{FIRST_PORT}-{LAST_PORT}:{FIRST_PORT}-{LAST_PORT}"
 # Containers live on when dockerd ends; without it an engine that ends takes the agent along.
 LIVE_RESTORE = "--live-restore"
-COMPOSE_TIMEOUT = 12  # seconds
+COMPOSE_TIMEOUT = 8  # seconds
 _BIN = SHARED / "bin"
 _FILLER = f"{DATA}/filler"
 _ROOM = "64m"  # of the data directory, which is in memory, so that a test can fill it
 _TIMEOUT = 100
-_SLOW = 30 if os.environ.get("SATIS_LONG") else 7  # seconds; one call of the agent's may take 10
+SLOW = 30 if os.environ.get("SATIS_LONG") else 7  # seconds; one call of the agent's may take 10
 
 
 class Host:
@@ -47,7 +47,7 @@ class Host:
         self.down()
         SHARED.mkdir(parents=True)
         self.engine.up(LIVE_RESTORE)
-        self._manager = Manager(self.engine.gateway(), f"http://127.0.0.1:{MANAGER_PORT}", _SLOW)
+        self._manager = Manager(self.engine.gateway(), f"http://127.0.0.1:{MANAGER_PORT}", SLOW)
         for image in (AGENT_IMAGE, GAME_IMAGE):
             self.engine.load(image)
         self.make_network()
@@ -71,15 +71,20 @@ class Host:
         self._start_agent()
         self.wait_until_ready()
 
+    def use_engine(self, *words: str) -> None:
+        """Have an engine with these words for dockerd."""
+        if self.engine.words != words:
+            self.engine.restart(*words)
+            self.wait_until_ready()
+
     def mend(self) -> None:
         """Put right whatever a test did to it."""
+        self.manager.faults.clear()
         self.make_room()
         (_BIN / "docker").unlink(missing_ok=True)
         if not self.engine.runs():
             self.engine.start()
         self.engine.thaw()
-        if self.engine.words != (LIVE_RESTORE,):
-            self.engine.restart(LIVE_RESTORE)
         self.engine.docker("unpause", EDGE, check=False)
         self.engine.docker("start", EDGE, AGENT)
         self.wait_until_ready()

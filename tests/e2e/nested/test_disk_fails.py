@@ -40,8 +40,9 @@ def test_an_agent_that_starts_on_a_full_disk(host: Host, spawn: Spawn, plan: Spa
     """It serves, and players reach the game that ran on; no change is begun until there is room."""
     game, comes = spawn(), plan()
     started_at = game.started_at
+    host.engine.docker("stop", AGENT)
     host.fill_disk()
-    host.engine.docker("restart", "--time", "20", AGENT)
+    host.engine.docker("start", AGENT)
     wait_until(lambda: host.call("GET", "/api/health").ok, within=30, saying="the agent serves")
     assert_refused_for_room(comes.spawn())
     game.wait_until_answered()
@@ -62,7 +63,8 @@ def test_a_damaged_store_is_kept_and_built_again(host: Host, spawn: Spawn) -> No
     host.engine.docker("stop", AGENT)
     host.engine.inside("sh", "-c", f"rm {DATABASE}*; echo '{_RUBBISH}' > {DATABASE}")
     host.engine.docker("start", AGENT)
-    answer = wait_until(lambda: host.call("GET", "/readyz"), within=30, saying="the agent serves")
+    wait_until(lambda: host.call("GET", "/api/health").ok, within=30, saying="the agent serves")
+    answer = host.call("GET", "/readyz")
     assert answer.status_code == 503
     assert DATABASE in answer.json()["message"]
     assert host.engine.inside("cat", DATABASE).strip() == _RUBBISH

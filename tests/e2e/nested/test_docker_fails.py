@@ -1,4 +1,4 @@
-"""Docker stops, hangs and dies: what was wanted runs, what was stopped stays so, and who asks is answered."""
+"""Docker stops, hangs and dies while its containers live on: players do not notice, and who asks is answered."""
 
 import os
 import time
@@ -7,18 +7,13 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from compose.engine import Engine
-from provisioning.docker_events import DockerEvents
-from provisioning.loops import Loop
 from tests.e2e.game import Player
 from tests.e2e.nested.conftest import Spawn
-from tests.e2e.nested.engine import NestedEngine
 from tests.e2e.nested.game import Game
-from tests.e2e.nested.host import AGENT, GAME_IMAGE, NETWORK, Host
+from tests.e2e.nested.host import AGENT, Host
 from tests.waiting import wait_until
 
 AWAY = 300 if os.environ.get("SATIS_LONG") else 3  # seconds
-ROUNDS = 20 if os.environ.get("SATIS_LONG") else 3
 _CHANGE_WITHIN = 2.0
 _READ_WITHIN = 1.0
 _READS = (
@@ -32,14 +27,6 @@ _READS = (
 _CHANGES = ("start", "stop", "restart", "kill")
 
 pytestmark = pytest.mark.timeout(180 + 3 * AWAY)
-
-
-@pytest.fixture
-def plain(host: Host) -> Host:
-    """Return the host with an engine that takes its containers along when it ends, as engines do by default."""
-    host.engine.restart()
-    host.wait_until_ready()
-    return host
 
 
 def timed(ask: Callable[[], requests.Response]) -> tuple[requests.Response, float]:
@@ -71,8 +58,16 @@ def assert_changes_are_refused(host: Host, game: Game, other: Game, code: str) -
     assert other.id not in ids
 
 
+def assert_delete_is_taken_down(game: Game) -> None:
+    """It is answered with 503 as often as it is asked for, though it has begun and will go on."""
+    for _ in range(3):
+        answer, seconds = timed(game.delete)
+        assert (answer.status_code, game.phase) == (503, "deleting")
+        assert seconds < _CHANGE_WITHIN
+
+
 def stay_away(host: Host, game: Game, other: Game, code: str) -> None:
-    """See for a while that reads are answered, changes are not, and players do not notice."""
+    """See for a while that reads are answered and changes are not."""
     observed = game.status()["agent"]["observedAt"]
     until = time.monotonic() + AWAY
     while time.monotonic() < until:
@@ -93,139 +88,45 @@ def assert_all_is_right_again(host: Host, game: Game, other: Game, before: tuple
     assert not host.is_running(game.id)
 
 
-def test_docker_stopped(host: Host, plan: Spawn, spawn: Spawn) -> None:
+def test_docker_stopped(lasting: Host, plan: Spawn, spawn: Spawn) -> None:
     """Its containers live on (live-restore): changes are 503 within 2 s, reads are 200; then all is right again."""
-    game, other = spawn(), plan()
-    before = (host.started_at(AGENT), game.started_at, str(game.pid))
+    game, gone, other = spawn(), spawn(), plan()
+    before = (lasting.started_at(AGENT), game.started_at, str(game.pid))
     with Player(game) as player:
-        host.engine.stop()
-        stay_away(host, game, other, "docker_unavailable")
-        host.engine.start()
+        lasting.engine.stop()
+        stay_away(lasting, game, other, "docker_unavailable")
+        assert_delete_is_taken_down(gone)
+        lasting.engine.start()
         player.play_on()
     assert player.lost == 0
-    assert_all_is_right_again(host, game, other, before)
+    assert_all_is_right_again(lasting, game, other, before)
+    assert not lasting.field(gone.id, "{{.Id}}")
 
 
-def test_docker_hung(host: Host, plan: Spawn, spawn: Spawn) -> None:
+def test_docker_hung(lasting: Host, plan: Spawn, spawn: Spawn) -> None:
     """Frozen, it takes connections and never answers: nobody waits for it who need not."""
-    game, other = spawn(), plan()
-    before = (host.started_at(AGENT), game.started_at, str(game.pid))
+    game, gone, other = spawn(), spawn(), plan()
+    before = (lasting.started_at(AGENT), game.started_at, str(game.pid))
     with Player(game) as player:
-        host.engine.freeze()
-        stay_away(host, game, other, "docker_silent")
-        host.engine.thaw()
+        lasting.engine.freeze()
+        stay_away(lasting, game, other, "docker_silent")
+        assert_delete_is_taken_down(gone)
+        lasting.engine.thaw()
         player.play_on()
     assert player.lost == 0
-    assert_all_is_right_again(host, game, other, before)
+    assert_all_is_right_again(lasting, game, other, before)
+    assert not lasting.field(gone.id, "{{.Id}}")
 
 
-@pytest.mark.parametrize("fault", [NestedEngine.stop, NestedEngine.freeze])
-def test_a_delete_is_taken_down_and_goes_on(host: Host, spawn: Spawn, fault: Callable[[NestedEngine], None]) -> None:
-    """It is answered with 503 as often as it is asked for, and done once Docker is back, without being asked again."""
-    game = spawn()
-    fault(host.engine)
-    for _ in range(5):
-        answer, seconds = timed(game.delete)
-        assert (answer.status_code, game.phase) == (503, "deleting")
-        assert seconds < _CHANGE_WITHIN
-    host.mend()
-    path = f"/api/containers/{game.id}/status"
-    wait_until(lambda: host.call("GET", path).status_code == 404, within=20, saying="it is gone")
-    assert not host.field(game.id, "{{.Id}}")
-
-
-def end_in_order(engine: NestedEngine) -> None:
-    """Stop it as a service manager does."""
-    engine.stop()
-
-
-def kill(engine: NestedEngine) -> None:
-    """Kill it with -9."""
-    engine.kill()
-
-
-@pytest.mark.parametrize("end", [end_in_order, kill])
-def test_what_was_wanted_runs_again(plain: Host, spawn: Spawn, end: Callable[[NestedEngine], None]) -> None:
-    """An engine that ended took the games and the agent along; what an operator had stopped stays stopped."""
-    plays, rests = spawn(), spawn()
-    assert rests.ask("stop").status_code == 200
-    end(plain.engine)
-    plain.engine.start()
-    plain.wait_until_ready()
-    plays.wait_until_answered(within=60)
-    wait_until(lambda: plays.phase == "ready", within=30, saying="players can join")
-    assert (rests.phase, plain.is_running(rests.id)) == ("stopped", False)
-
-
-def test_a_killed_engine_costs_nothing_that_lives_on(host: Host, spawn: Spawn) -> None:
+def test_a_killed_engine_costs_nothing_that_lives_on(lasting: Host, spawn: Spawn) -> None:
     """With live-restore neither agent nor game nor tunnel is begun anew."""
     game = spawn()
-    before = (host.started_at(AGENT), game.started_at, str(game.pid))
+    before = (lasting.started_at(AGENT), game.started_at, str(game.pid))
     with Player(game) as player:
-        host.engine.kill()
+        lasting.engine.kill()
         player.play_on()
-        host.engine.start()
+        lasting.engine.start()
         player.play_on()
     assert player.lost == 0
-    host.wait_until_ready()
-    assert (host.started_at(AGENT), game.started_at, str(game.pid)) == before
-
-
-def test_a_network_made_anew_while_docker_was_down(plain: Host, spawn: Spawn) -> None:
-    """The games hold a network that is gone, and cannot be started as they are: they are made anew on the new one."""
-    plays, rests = spawn(), spawn()
-    assert rests.ask("stop").status_code == 200
-    plain.remove_all_but_games()
-    plain.engine.docker("stop", "--time", "1", plays.id)
-    plain.engine.docker("network", "rm", NETWORK)
-    plain.engine.restart()
-    plain.make_network()
-    plain.start_all_but_games()
-    plays.wait_until_answered(within=60)
-    assert (rests.phase, plain.is_running(rests.id)) == ("stopped", False)
-    assert rests.ask("start").status_code == 200
-    rests.wait_until_answered()
-
-
-class Heard:
-    """The keepers and our own stops, as far as Docker's events see them."""
-
-    def __init__(self) -> None:
-        self.by_hand: list[str] = []
-
-    def stopped_by_us(self, _name: str, _time_ns: int) -> bool:
-        """Nothing here is ours."""
-        return False
-
-    def stopped_by_hand(self, name: str) -> None:
-        """Note it."""
-        self.by_hand.append(name)
-
-    def wake_known(self, _name: str) -> None:
-        """Nobody to wake."""
-
-    def wake_all(self) -> None:
-        """Nobody to wake."""
-
-
-def test_an_engines_own_stop_is_nobodys_wish(plain: Host, plan: Spawn) -> None:  # noqa: ARG001 - mends the host
-    """It stops each container as `docker stop` would, and yet nobody wanted the games to be stopped."""
-    engine, heard = plain.engine, Heard()
-    events = DockerEvents(Engine(engine.socket), heard, heard, clock=time.time)  # type: ignore[arg-type]
-    loop = Loop("docker_events", events.step)
-    names = [f"srv_nested_heard_{number}" for number in range(4)]
-    for name in names:
-        words = ["--name", name, "--init", "--restart", "unless-stopped", "--entrypoint", "sleep"]
-        engine.docker("run", "--detach", *words, GAME_IMAGE, "600")
-    loop.start()
-    try:
-        for _ in range(ROUNDS):
-            engine.restart()
-            wait_until(lambda: all(map(plain.is_running, names)), within=30, saying="all run again")
-        assert heard.by_hand == []
-        engine.docker("stop", names[0])
-        wait_until(lambda: heard.by_hand, within=20, saying="a stop by hand is heard")
-        assert heard.by_hand == [names[0]]
-    finally:
-        loop.stop(0)
-        engine.docker("rm", "--force", *names)
+    lasting.wait_until_ready()
+    assert (lasting.started_at(AGENT), game.started_at, str(game.pid)) == before

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.e2e.nested.conftest import Spawn
-from tests.e2e.nested.host import EDGE, Host
+from tests.e2e.nested.game import Game
+from tests.e2e.nested.host import EDGE, SLOW, Host
 from tests.e2e.nested.manager import Fault
 from tests.waiting import wait_until
 
@@ -17,45 +18,45 @@ OUTAGES = [60, 600] if LONG else [5]  # seconds
 pytestmark = pytest.mark.timeout(240 + 2 * sum(OUTAGES))
 
 
-@pytest.mark.parametrize("fault", ["down", "html", "half", "exists", "foreign"])
-def test_a_manager_that_fails(host: Host, plan: Spawn, fault: Fault) -> None:
+FAULTS: list[Fault] = ["down", "html", "half", "exists", "foreign"]
+
+
+def test_a_manager_that_fails(host: Host, plan: Spawn) -> None:
     """The game runs and the answer names the manager; once that works, the next request brings the tunnel."""
-    game = plan()
-    host.manager.faults[game.id] = fault
-    answer = game.spawn(timeout=20)
+    games = {fault: plan() for fault in FAULTS}
+    host.manager.faults.update({game.id: fault for fault, game in games.items()})
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(assert_spawned_without_tunnel, games.values()))
+        host.manager.faults.clear()
+        assert [answer.status_code for answer in pool.map(lambda game: game.ask("start"), games.values())] == [200] * 5
+        list(pool.map(Game.wait_until_answered, games.values()))
+
+
+def assert_spawned_without_tunnel(game: Game) -> None:
+    """It is a success, soon, with a sentence about the manager."""
+    answer = game.spawn(timeout=30)
     assert answer.status_code == 200, answer.text
+    assert answer.json()["agent"]["phase"] in {"starting", "degraded"}
     tunnel = answer.json()["agent"]["tunnel"]
-    reason = "config_refused" if fault == "foreign" else "manager_unreachable"
-    assert (tunnel["state"], tunnel["reason"]) == ("backoff", reason)
-    assert host.is_running(game.id)
-    del host.manager.faults[game.id]
-    assert game.ask("start").status_code == 200
-    game.wait_until_answered()
+    assert (tunnel["state"], tunnel["reason"]) in {("backoff", "manager_unreachable"), ("backoff", "config_refused")}
+    assert tunnel["message"]
 
 
 def test_a_slow_manager(host: Host, plan: Spawn) -> None:
-    """It is waited for; one that takes 30 s an answer is given up after a minute, and the game runs without."""
-    game = plan()
-    host.manager.faults[game.id] = "slow"
-    began = time.monotonic()
-    answer = game.spawn()
-    assert answer.status_code == 200, answer.text
-    assert host.is_running(game.id)
-    assert time.monotonic() - began < 80
-    del host.manager.faults[game.id]
-    game.wait_until_answered(within=60)
-
-
-def test_other_servers_do_not_wait_for_a_slow_manager(host: Host, plan: Spawn) -> None:
-    """It is slow for one of them only."""
+    """It is waited for; one that takes 30 s an answer is given up after a minute. Other servers do not wait."""
     slow, quick = plan(), plan()
     host.manager.faults[slow.id] = "slow"
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(slow.spawn)
+        asked = pool.submit(slow.spawn)
         began = time.monotonic()
         assert quick.spawn().status_code == 200
-        assert time.monotonic() - began < 9
-        assert answer.result().status_code == 200
+        assert time.monotonic() - began < SLOW
+        answer = asked.result()
+        assert time.monotonic() - began < 80
+    assert answer.status_code == 200, answer.text
+    assert host.is_running(slow.id)
+    host.manager.faults.clear()
+    slow.wait_until_answered(within=60)
 
 
 @pytest.mark.parametrize("seconds", OUTAGES)

@@ -251,6 +251,21 @@ def test_a_store_that_takes_no_word_is_told(world: World, agent: Agent, monkeypa
     wait_until(lambda: not world.engine.alive(ID), within=10, saying="it goes on when there is room")
 
 
+def test_who_asks_again_is_not_told_what_failed_before(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spawn that a full disk held up goes on when there is room, and the next one waits for that."""
+    full = StoreFailed("store_failed", "The store cannot be used: database or disk is full.")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise full
+
+    with monkeypatch.context() as patched:
+        patched.setattr(agent.operations, "at_step", refuse)
+        patched.setattr(agent.hands.servers, "update", refuse)
+        with pytest.raises(StoreFailed, match="disk is full"):
+            agent.servers.spawn(spec())
+    assert agent.servers.spawn(spec()).container
+
+
 def world_wish(agent: Agent) -> None:
     """Write down that the game shall stop, past a store that is made to refuse."""
     agent.store.change(Failpoint.SERVER_WRITTEN, "UPDATE servers SET container_wanted = 0")
