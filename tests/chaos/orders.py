@@ -97,7 +97,9 @@ def _die_amid(world: World, game: Game, ask: Ask, die: Die) -> None:
     world.pass_time(0, _LATE)
     die(world)
     caller.join()
-    _answered(wait_until(lambda: ask(game), within=_AGAIN, saying="the caller who comes again is answered"))
+    # In a list, since an answer that refuses is false: the caller is to get the finished thing at the first answer.
+    (answer,) = wait_until(lambda: [ask(game)], within=_AGAIN, saying="the caller who comes again is answered")
+    _answered(answer)
 
 
 def _ask_in_vain(ask: Ask, game: Game) -> None:

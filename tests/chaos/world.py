@@ -19,12 +19,13 @@ MARK = "of-this-life"  # what each new server's data is marked with
 
 # Sends a signal to all whose command line holds all these words, or them in a path.
 _SIGNAL = """
-import os, psutil, sys
+import contextlib, os, psutil, sys
 number, words = int(sys.argv[1]), sys.argv[2:]
 for process in psutil.process_iter(["pid", "cmdline"]):
     parts = {part for word in process.info["cmdline"] or () for part in (word, *word.split("/"))}
     if process.pid not in (1, os.getpid()) and parts.issuperset(words):
-        os.kill(process.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 """
 
 
