@@ -1,5 +1,6 @@
 """What the runtime's loops do beside the servers: the orchestrator's network, and what a predecessor left."""
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,7 +50,7 @@ def runtime(folder: Path, engine: Engine, *, own: str | None = OWN, network: str
         supervisor=idle(adopt=lambda: None, end_strays=lambda: None),
     )
     reconciler = idle(start=lambda: None, drop_gone=lambda: 1.0)
-    nothing = idle(step=lambda: 1.0, check=lambda: None)
+    nothing = idle(step=lambda: 1.0, check=lambda: None, network_changed=threading.Event())
     return Runtime(nothing, hands, reconciler, nothing, nothing, nothing, None)
 
 
