@@ -23,7 +23,7 @@ from core.operations import OperationTable
 from core.orphans import OrphanTable
 from core.processes import ProcessTable
 from core.servers import ServerTable
-from core.settings import Settings, load_settings
+from core.settings import Settings, SettingsFault, load_settings
 from core.store import Store
 from orchestrator.heartbeat import make_heartbeat
 from orchestrator.node import NodeMeter
@@ -116,7 +116,9 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
         ),
         instances=Instances(manager, settings, servers, OrphanTable(store), clock=time.monotonic),
         games=games,
-        watchdog=Watchdog(settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed),
+        watchdog=Watchdog(
+            settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed, names_resolve=engine.answers
+        ),
         crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
         stops=Stops(engine, servers, clock=time.time),
         claims=Claims(admins),
@@ -134,16 +136,20 @@ def _heartbeat(settings: Settings, stats: Callable[[], Mapping[str, object]]) ->
 
 def main(words: list[str]) -> int:
     """Run the agent without a container, or one of its small commands; return the exit code."""
-    if words == ["stop-games"]:
-        return stop_games(settings_from_here())
-    if words == ["recover"]:
-        return recover_store(settings_from_here())
-    if words:
+    if not words:
+        sys.argv = ["gunicorn", "-c", str(Path(__file__).with_name("gunicorn.conf.py"))]
+        run_gunicorn()
+        return 0
+    command = {"stop-games": stop_games, "recover": recover_store}.get(" ".join(words))
+    if command is None:
         sys.stderr.write("Usage: python agent.py [stop-games | recover]\n")
         return 2
-    sys.argv = ["gunicorn", "-c", str(Path(__file__).with_name("gunicorn.conf.py"))]
-    run_gunicorn()
-    return 0
+    try:
+        settings = settings_from_here()
+    except SettingsFault as fault:
+        sys.stderr.write(f"The settings cannot be used:\n{fault}\n")
+        return 2
+    return command(settings)
 
 
 def stop_games(settings: Settings) -> int:
@@ -159,7 +165,11 @@ def stop_games(settings: Settings) -> int:
     except requests.RequestException as error:
         sys.stderr.write(f"The agent on port {settings.host_agent_port} does not answer ({type(error).__name__}).\n")
         return 1
-    sys.stdout.write(f"{answer.json()['message']}\n")
+    try:
+        sys.stdout.write(f"{answer.json()['message']}\n")
+    except (ValueError, TypeError, KeyError):  # not JSON, no object, no message
+        sys.stderr.write(f"What answers on port {settings.host_agent_port} ({answer.status_code}) is no agent.\n")
+        return 1
     return 0 if answer.ok else 1
 
 

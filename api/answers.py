@@ -5,7 +5,7 @@ from typing import Any
 
 from compose.container import Container
 from core.clock import utc_now
-from core.models import Phase, Ports, Saved, SaveOutcome
+from core.models import Phase, Ports, Saved, SaveOutcome, TunnelState
 from core.operations import Operation
 from orchestrator.node import NodeStats
 from provisioning.crashes import Crash
@@ -21,6 +21,11 @@ _WITHOUT_CONTAINER = {Phase.PROVISIONING: "created", Phase.STARTING: "created", 
 def done(message: str) -> Answer:
     """Return the plain success."""
     return {"status": "success", "message": message}
+
+
+def nothing_there(server_id: str) -> str:
+    """Say that there is nothing to end. That is a success: an orchestrator repeats a delete, and counts on it."""
+    return f"There is no server {server_id} on this host; nothing is to be done."
 
 
 def started(view: ServerView) -> Answer:
@@ -105,9 +110,12 @@ def health(node_id: str) -> Answer:
 
 
 def _how(view: ServerView) -> str:
-    why = f" {view.tunnel.message}" if view.tunnel.reason else ""
+    """Say how far a server is, what keeps its tunnel from working, or that it has none, and where players connect."""
+    none = view.tunnel.state is TunnelState.STOPPED
+    tunnel = "" if none else f", its tunnel {view.tunnel.state}"
+    why = f" {view.tunnel.message}" if none or view.tunnel.reason else ""
     address = f" Players connect to {view.public_address}." if view.public_address else ""
-    return f"Server {view.server_id} is {view.phase}, its tunnel {view.tunnel.state}.{why}{address}"
+    return f"Server {view.server_id} is {view.phase}{tunnel}.{why}{address}"
 
 
 def _ports(ports: Ports) -> Answer:

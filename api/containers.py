@@ -40,6 +40,8 @@ def start(services: Services) -> Answer:
 def stop(services: Services) -> Answer:
     """Stop a server; what goes with it says `cleanupType`. One that is not there is stopped, as asked."""
     body = read(StopBody)
+    if not services.servers.knows(body.server_id):
+        return answers.ended(answers.nothing_there(body.server_id), None)
     cleanup = body.cleanup_type or Cleanup.STOP
     save = services.servers.stop(body.server_id, cleanup, user_token(), force=bool(body.force))
     return answers.ended(_STOPPED[cleanup].format(body.server_id), save)
@@ -72,6 +74,8 @@ def status(services: Services, server_id: str) -> Answer:
 
 def delete(services: Services, server_id: str) -> Answer:
     """Remove a server with its data. One that is not there is deleted, as asked."""
+    if not services.servers.knows(server_id):
+        return answers.done(answers.nothing_there(server_id))
     services.servers.delete(server_id, user_token())
     return answers.done(f"Server {server_id} and its data are gone.")
 

@@ -32,5 +32,7 @@ def start(services: Services, server_id: str) -> Answer:
 
 def stop(services: Services, server_id: str) -> Answer:
     """End a server's tunnel; needs no body. One that is not there is ended, as asked."""
+    if not services.servers.knows(server_id):
+        return answers.done(answers.nothing_there(server_id))
     services.servers.stop_tunnel(server_id, user_token())
     return answers.done(f"The tunnel of server {server_id} is stopped.")

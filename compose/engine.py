@@ -12,7 +12,7 @@ from docker.errors import APIError
 from compose.client import API_VERSION, Client, split_streams, spoken_version, start_exec, translated, until_end
 from compose.container import Container, Event, Network, container_of, event_of, network_of
 from compose.file import SERVER_LABEL
-from core.errors import ComposeFailed, DeadlinePassed, NotFound
+from core.errors import ComposeFailed, DeadlinePassed, DockerUnavailable, NotFound
 from core.failpoints import Failpoint, reached
 from core.proc import Completed
 
@@ -84,6 +84,14 @@ class Engine:
         # Without a version, which an engine that was never reached cannot be asked for in so short a time.
         with Client(base_url=self._base_url, version=API_VERSION, timeout=_PING_TIMEOUT) as client, translated():  # type: ignore[arg-type]  # seconds may be a fraction
             client.get(f"{client.base_url}/_ping").raise_for_status()
+
+    def answers(self) -> bool:
+        """Tell whether it answers within 1.5 s."""
+        try:
+            self.ping()
+        except (DockerUnavailable, ComposeFailed):
+            return False
+        return True
 
     def container(self, name: str) -> Container | None:
         """Return the container of this name or id; None where there is none."""

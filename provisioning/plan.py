@@ -188,7 +188,7 @@ def _start(server: Server, seen: Observed) -> set[Action]:
         missing.add(Action.ENSURE_NETWORK)
     if not seen.image_present:
         missing.add(Action.PULL_IMAGE)
-    if missing or _awaits_manager(server, seen):
+    if missing or _awaits_manager(server, seen) or _gives_ports_back(server):
         return missing
     if not seen.compose_file_right:
         return {Action.WRITE_COMPOSE_FILE}
@@ -199,23 +199,29 @@ def _start(server: Server, seen: Observed) -> set[Action]:
 
 def _awaits_manager(server: Server, seen: Observed) -> bool:
     """The manager may name other ports, so the game waits for it, unless it failed to answer."""
-    return _lacks_instance(server) and seen.manager_due and not seen.manager_failed
+    return _in_doubt(server, seen) and seen.manager_due and not seen.manager_failed
 
 
-def _lacks_instance(server: Server) -> bool:
-    return server.tunnel_wanted and server.client_config is None
+def _gives_ports_back(server: Server) -> bool:
+    """With its instance a game loses the ports that the manager named, and is started with the requested ones."""
+    return not server.tunnel_wanted and server.client_config is not None
+
+
+def _in_doubt(server: Server, seen: Observed) -> bool:
+    """Whether there is an instance for the tunnel is for the manager to say."""
+    return server.tunnel_wanted and (server.client_config is None or seen.instance_stale)
 
 
 def _tunnel(server: Server, seen: Observed, *, game_stays: bool) -> set[Action]:
-    if seen.tunnel_runs and not (server.tunnel_wanted and game_stays):
+    if seen.tunnel_runs and not (server.tunnel_wanted and server.client_config and game_stays):
         return {Action.STOP_TUNNEL}
     if not server.tunnel_wanted:
-        return {Action.RELEASE_INSTANCE} if server.client_config else set()
+        return {Action.RELEASE_INSTANCE} if _gives_ports_back(server) else set()
     if seen.manager_due and seen.instance_refused and game_stays:
         return {Action.REMAKE_INSTANCE}
     # A manager that failed may take a minute to fail again: by then the game shall run.
-    lacking = _lacks_instance(server) and is_wanted(server) and (game_stays or not seen.manager_failed)
-    if seen.manager_due and (lacking or seen.instance_stale):
+    may_ask = is_wanted(server) and (game_stays or not seen.manager_failed)
+    if seen.manager_due and may_ask and _in_doubt(server, seen):
         return {Action.ASK_MANAGER}
     return _client(server, seen, game_stays=game_stays) if server.client_config else set()
 

@@ -225,6 +225,10 @@ class Servers:
     def _running(self) -> list[str]:
         return [view.server_id for view in self.views() if view.may_run]
 
+    def knows(self, server_id: str) -> bool:
+        """Whether there is such a server."""
+        return self._table.get(server_id) is not None
+
     def view(self, server_id: str) -> ServerView:
         """Return what is wanted and seen of a server.
 

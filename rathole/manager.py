@@ -167,13 +167,19 @@ class InstanceManager:
         if reply.status == 200 and json_of(reply.body).get("status", "success") == "success":
             return
         if reply.status == 401:
-            raise self._fault(
-                "auth_refused", "refuses the agent's token; set ACCESS_TOKEN, or send the request with a user's token"
-            )
+            raise self._fault("auth_refused", self._refusal())
         said = self._redacted(sentence_of(reply.body), user_token)
         if 400 <= reply.status < 500:
             raise self._fault("manager_refused", f"refused ({reply.status}): {said}", status=reply.status)
         raise self._fault("manager_failed", f"failed ({reply.status}): {said}", status=reply.status)
+
+    def _refusal(self) -> str:
+        if not (self._access_token or self._token):
+            return "wants a token, and none is set; set RATHOLE_TOKEN to the manager's own"
+        return (
+            "refuses the agent's token; make RATHOLE_TOKEN the manager's own. "
+            "Where the manager knows users, set ACCESS_TOKEN, or send the request with a user's token"
+        )
 
     def _redacted(self, text: str, user_token: str | None) -> str:
         for secret in (user_token, self._access_token, self._token):

@@ -20,7 +20,7 @@ _SINGLE = (*AGENT_FAULTS, *WORLD_FAULTS)
 _MENDED = [fault for fault in _SINGLE if fault.packets is Reach.VICTIM and not fault.rests]
 FAULTS = (*_SINGLE, *ORDERS, *map(then_worker_killed, _MENDED))
 _FIRST = 60.0  # seconds until five new servers are ready
-_SECOND_CHANCE = 120.0  # seconds in which the world may yet recover from a fault, so that the run can go on
+_SECOND_CHANCE = 60.0  # seconds in which all may yet become right after a fault
 _AT_REST = 2  # servers at most; the others give faults something to strike
 _QUIET = 20.0  # seconds, longer than the agent goes without a look
 _NOTHING = Fault("nothing", lambda world, _: world.pass_time(_QUIET, _QUIET))
@@ -74,12 +74,21 @@ class Run:
             )
             if outcome.wrong:
                 self._say(self._world.deployment.agent.logs(since=struck_at).decode())
-                self._begin(_SECOND_CHANCE)
+                self._go_on_after(victim)
 
     def rest(self) -> None:
         """Let nothing happen for a while, and judge that too: what comes late is seen."""
         self.outcomes.append(self._strike(_NOTHING, self._world.games[0]))
         self._say(f"nothing for {_QUIET:g} s: {self.outcomes[-1].wrong or 'all is right'}")
+
+    def _go_on_after(self, victim: Game) -> None:
+        """Where the victim does not become what it should be, make it anew: later faults are judged all the same."""
+        try:
+            self._begin(_SECOND_CHANCE)
+        except AssertionError:
+            victim.delete()
+            self._world.provision(victim)
+            self._begin(_SECOND_CHANCE)
 
     def _begin(self, within: float) -> None:
         self._await_right(within, spared=())

@@ -269,9 +269,10 @@ def test_delete_and_what_follows_it(face: Face) -> None:
 def test_what_shall_not_be_there_and_is_not_is_a_success(
     face: Face, method: str, path: str, body: dict[str, object] | None
 ) -> None:
-    """An unknown id is 200 where something shall go."""
+    """An unknown id is 200 where something shall go; the sentence tells whoever has mistyped it."""
     answer = face.call(method, path, json=body)
     assert (answer.status_code, answer.json["status"]) == (200, "success")
+    assert answer.json["message"] == f"There is no server {OTHER} on this host; nothing is to be done."
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import json
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,10 @@ class Deployment:
         self.edge.stop(timeout=1)
         self.in_agent("sh", "-c", f"rm -rf {DATA}/edge/*")
         self.edge.start()
+
+    def compose(self, *arguments: str) -> str:
+        """Run Compose, of whichever age this host has, on its own services; return what it printed."""
+        return _run_script(f"{_OURS}\ncompose --profile demo {shlex.join(arguments)}")
 
     def _settings(self) -> dict[str, object]:
         return {
@@ -231,9 +236,10 @@ class Deployment:
         }
 
 
-def _run_script(text: str) -> None:
+def _run_script(text: str) -> str:
     done = subprocess.run(["/bin/bash", "-c", text], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"the deployment does not come up:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"a script of the deployment fails:\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def _is_ours(container: Container) -> bool:

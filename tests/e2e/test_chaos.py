@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,12 +37,13 @@ def test_ten_faults_leave_all_as_it_was_wanted(world: World) -> None:
     assert [outcome for outcome in run.outcomes if outcome.wrong] == []
 
 
-def test_whoever_notices_a_fault_that_he_should_not_is_reported(world: World) -> None:
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [({"games": Reach.NOBODY, "within": 3}, "restarted, though"), ({"packets": Reach.NOBODY}, "packets lost")],
+)
+def test_whoever_notices_what_he_should_not_is_reported(world: World, claim: dict[str, Any], said: str) -> None:
     """A judge who sees nothing would make every fault look well: here a restart claims to touch nobody."""
     restart = next(fault for fault in FAULTS if fault.name == "docker restart")
-    run = Run(world, print, [replace(restart, games=Reach.NOBODY, within=5), replace(restart, packets=Reach.NOBODY)])
-    run.go(6)
-    wrong = {outcome.wrong or "" for outcome in run.outcomes}
-    assert any("restarted, though" in text for text in wrong)
-    assert any("packets lost" in text for text in wrong)
-    assert "" not in wrong
+    run = Run(world, print, [replace(restart, **claim)])
+    run.go(1)
+    assert said in (run.outcomes[0].wrong or "")

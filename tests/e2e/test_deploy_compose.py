@@ -1,6 +1,8 @@
 """The project's compose file with both ages of Compose, whoever made the network before."""
 
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,12 +57,19 @@ def argv(age: str, folder: Path) -> list[str]:
 
 
 @pytest.fixture(params=[OLD, NEW])
-def compose(request: pytest.FixtureRequest, project: Path) -> Compose:
+def age(request: pytest.FixtureRequest) -> str:
+    """One of both ages."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def compose(age: str, project: Path) -> Compose:
     """Run a compose command in the project by one of both ages."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*argv(request.param, project), "--project-name", "satis-composetest", *arguments],
+            [*argv(age, project), "--project-name", "satis-composetest", *arguments],
             cwd=project,
             env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
             capture_output=True,
@@ -70,6 +79,28 @@ def compose(request: pytest.FixtureRequest, project: Path) -> Compose:
         )
 
     return run
+
+
+def test_the_ages_are_the_two_of_debian(age: str, compose: Compose) -> None:
+    """Else the tests of this file would try one age twice, and say nothing of the other."""
+    version = compose("version", "--short").stdout.strip().removeprefix("v")
+    if age == OLD and version != "1.29.2":
+        pytest.skip(f"This host's Compose is {version}: that of Debian 12, 1.29.2, is not tested here.")
+    assert re.fullmatch({OLD: r"1\.29\.2", NEW: r"2\.\d+\.\d+"}[age], version)
+
+
+@pytest.mark.parametrize(("bind", "address"), [("", "0.0.0.0"), ("HOST_AGENT_BIND=127.0.0.1\n", "127.0.0.1")])
+def test_the_api_is_published_where_the_operator_says(compose: Compose, project: Path, bind: str, address: str) -> None:
+    """At all addresses of the host by default, at one where it is named."""
+    shutil.copy(ROOT / "docker-compose.yml", project)
+    with (project / ".env").open("a") as env:
+        env.write(bind)
+    result = compose("config")
+    assert result.returncode == 0, result.stderr
+    (port,) = yaml.safe_load(result.stdout)["services"]["agent"]["ports"]
+    if isinstance(port, dict):  # the new age takes it apart
+        port = f"{port['host_ip']}:{port['published']}:{port['target']}/{port['protocol']}"
+    assert port.removesuffix("/tcp") == f"{address}:8082:8082"
 
 
 def set_external(folder: Path) -> None:

@@ -95,6 +95,11 @@ class FakeServers:
         self._note(user_token)
         self.changes += self.running.pop(server_id, None) is not None
 
+    def knows(self, server_id: str) -> bool:
+        """Say whether there is such a server."""
+        self._note(None)
+        return self._find(server_id) is not None
+
     def view(self, server_id: str) -> ServerView:
         """Say how a server is."""
         self._note(None)

@@ -66,7 +66,8 @@ class Paper:
         locked: the game is to be claimed before anybody can reach it.
         gone: the row was forgotten.
         runs: how often the game was started.
-        closed: its tunnel was ended.
+        started_without: the manager's answer was not waited for, and may come with other ports.
+        closed: the tunnel of its present run was ended.
     """
 
     server: Server
@@ -76,6 +77,7 @@ class Paper:
     locked: bool = False
     gone: bool = False
     runs: int = 0
+    started_without: bool = False
     closed: bool = False
 
     @property
@@ -153,6 +155,8 @@ class Paper:
         assert self.seen.image_present
         assert self.seen.compose_file_right
         self.runs += 1
+        self.started_without |= self.seen.manager_failed
+        self.closed = False
         started, address = f"2026-02-01T00:00:0{self.runs}Z", f"172.20.0.{self.runs + 10}"
         new = ContainerSeen("running", started, self.ports, on_network=True, joinable=False, address=address)
         self._see(container=new, claim_due=self.locked, save_due=True, **_SILENT)

@@ -36,6 +36,17 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
         {A.UP},
     ),
     "a game does not wait where there is no manager": (NEW, BARE, {A.UP}),
+    "a client of nobody's instance is ended": ({"client_config": None}, {}, {A.STOP_TUNNEL}),
+    "a game waits for the word on an instance in doubt, since other ports may come of it": (
+        {},
+        DOWN | {"manager_due": True, "instance_stale": True},
+        {A.ASK_MANAGER},
+    ),
+    "it does not wait for a manager that failed": (
+        {},
+        DOWN | {"manager_due": True, "instance_stale": True, "manager_failed": True},
+        {A.UP},
+    ),
     "the compose file is written before it is used": (
         {},
         BARE | {"compose_file_right": False},
@@ -231,6 +242,7 @@ SERVERS = st.builds(
 def possible(seen: Observed) -> Observed:
     """Return a world without what contradicts itself: only what runs can be joined, ready, lost or refused."""
     container = seen.container
+    tunnel_runs = seen.tunnel_runs and seen.can_tunnel
     runs = container is not None and container.status == "running"
     ready = runs and seen.game_answers and seen.game_ready
     if container:
@@ -242,8 +254,9 @@ def possible(seen: Observed) -> Observed:
         address_settled=seen.game_answers and seen.address_settled,
         claim_due=seen.claim_due and container is not None,
         save_due=seen.save_due and runs,
-        instance_refused=seen.instance_refused and seen.tunnel_runs,
-        path=seen.path if ready and seen.tunnel_runs else Verdict.FINE,
+        tunnel_runs=tunnel_runs,
+        instance_refused=seen.instance_refused and tunnel_runs,
+        path=seen.path if ready and tunnel_runs else Verdict.FINE,
     )
 
 
@@ -391,7 +404,7 @@ def _check_container(paper: Paper) -> None:
         assert container.on_network
         assert container.started_at != server.restart_from
         assert server.client_config is None or container.ports in {None, paper.ports}
-        assert paper.runs <= 1, "players are thrown out once at most"
+        assert paper.runs <= 1 + paper.started_without, "players are thrown out once at most"
 
 
 def _check_tunnel(paper: Paper) -> None:

@@ -122,6 +122,25 @@ def test_nothing_is_asked_where_nothing_can_answer() -> None:
     assert stage.after(1) is Verdict.FINE
 
 
+def test_nothing_is_asked_while_docker_is_away() -> None:
+    """It gives the games' names: a question would stall the players, and its silence would mean nothing."""
+    asked: list[str] = []
+    away = True
+    dog = Watchdog(
+        PATIENCE,
+        clock=lambda: 0.0,
+        changed=lambda _: None,
+        ask=lambda host, _: bool(asked.append(host)),
+        names_resolve=lambda: not away,
+    )
+    dog.watch(ID, TARGET)
+    dog.step()
+    assert not asked
+    away = False
+    dog.step()
+    assert asked
+
+
 def test_a_server_that_is_gone_is_forgotten() -> None:
     """A new one of its id begins with all three bounces."""
     stage = Stage()
