@@ -11,13 +11,13 @@ from rathole.manager import InstanceManager
 
 # A server that is nobody's: its 404 tells that the manager is there and takes the token.
 _NOBODY = "srv_deploy_check"
-_REACH = "Check RATHOLE_INSTANCE_MANAGER_HOST, RATHOLE_INSTANCE_MANAGER_PORT and the VPS's firewall"
+_REACH = "Check RATHOLE_INSTANCE_MANAGER_HOST, RATHOLE_INSTANCE_MANAGER_PORT and the VPS's firewall."
 _REMEDIES = {
-    "auth_refused": "Or set RATHOLE_TOKEN to the manager's own token",
-    "manager_refused": "Check RATHOLE_TOKEN and RATHOLE_INSTANCE_MANAGER_PREFIX",
+    "auth_refused": "",  # the sentence itself names the settings
+    "manager_refused": "Check RATHOLE_TOKEN and RATHOLE_INSTANCE_MANAGER_PREFIX.",
     "manager_unreachable": _REACH,
     "manager_timeout": _REACH,
-    "manager_failed": "Check RATHOLE_INSTANCE_MANAGER_PORT and RATHOLE_INSTANCE_MANAGER_PREFIX, and the manager's log",
+    "manager_failed": "Check RATHOLE_INSTANCE_MANAGER_PORT and RATHOLE_INSTANCE_MANAGER_PREFIX, and the manager's log.",
 }
 
 
@@ -37,7 +37,7 @@ def fault_of_manager(settings: Settings) -> str | None:
     try:
         InstanceManager(settings).get(_NOBODY)
     except ManagerFailed as fault:
-        return f"{fault.message} {_REMEDIES[fault.code]}; then run the deploy script again."
+        return f"{fault.message} {_REMEDIES[fault.code]}".rstrip()
     return None
 
 
@@ -47,7 +47,7 @@ def main() -> int:
     print(way_of_players(settings), flush=True)  # noqa: T201 - a command
     fault = fault_of_manager(settings)
     if fault:
-        print(f"Warning: no new tunnel can be made. {fault}")  # noqa: T201 - a command
+        print(f"Warning: no new tunnel can be made. {fault} After a change in .env run the deploy script again.")  # noqa: T201 - a command
     return 1 if fault else 0
 
 
