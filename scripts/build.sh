@@ -38,7 +38,9 @@ build_agent_image() {
   copy_ca_bundle
   even_modes
   # With a name of its own, a `docker image prune` does not take what took minutes.
-  build_image "Building $RATHOLE_IMAGE (the first time compiles it: some minutes)" "$RATHOLE_IMAGE" Dockerfile --target rathole
+  local rathole="Building $RATHOLE_IMAGE (the first time compiles it: some minutes)"
+  if has_image "$RATHOLE_IMAGE"; then rathole="Looking whether $RATHOLE_IMAGE, which is there, must be built anew"; fi
+  build_image "$rathole" "$RATHOLE_IMAGE" Dockerfile --target rathole
   build_image "Building $AGENT_IMAGE" "$AGENT_IMAGE" Dockerfile
 }
 

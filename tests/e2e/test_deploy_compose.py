@@ -163,6 +163,22 @@ def test_a_second_up_recreates_nothing(compose: Compose) -> None:
     assert docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", AGENT) == before
 
 
+def test_a_check_of_the_settings_touches_nothing(compose: Compose, project: Path) -> None:
+    """The deploy script's, beside an agent that runs: it gets the same settings and data, and leaves no container."""
+    compose("up", "-d")
+    before = docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", AGENT)
+    with (project / ".env").open("a") as env:
+        env.write('MAX_SERVERS="7"\n')
+    said = compose("run", "--rm", "--no-deps", "-T", "agent", "sh", "-c", f"ls {project}; echo $MAX_SERVERS")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.split() == ["data", "7"]
+    assert docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", AGENT) == before
+    ours = docker(
+        "ps", "-a", "--filter", "label=com.docker.compose.project=satis-composetest", "--format", "{{.Names}}"
+    )
+    assert set(ours.split()) == {AGENT, f"satis-network-setup{SUFFIX}"}
+
+
 def test_the_agents_container_is_confined(compose: Compose) -> None:
     """Read-only root, three capabilities, no new privileges, rotated logs, and it comes back by itself."""
     compose("up", "-d")
