@@ -3,7 +3,7 @@
 # compose.sh. The caller sets PROJECT, ENV_FILE and AGENT_CONTAINER.
 
 # What the scripts and the compose file read beside what .env.example documents.
-readonly MORE_SETTINGS=' COMPOSE_PROJECT_NAME SATIS_ENV_FILE SATIS_NAME_SUFFIX SATIS_NETWORK_EXTERNAL '
+readonly MORE_SETTINGS=' COMPOSE_PROJECT_NAME SATIS_ENV_FILE SATIS_NAME_SUFFIX '
 
 # refuse_settings SENTENCE...
 refuse_settings() {
