@@ -9,7 +9,8 @@ from tests.unit.deploy.shell import bash, fake, with_path
 PARTS = ("say", "settings", "compose", "demo")
 # The steps before the question have tests of their own.
 BEFORE = (
-    "ensure_engine refuse_clashes build_agent_image build_standin_image ensure_network start_agent spawn_demo_server"
+    "ensure_engine api_port refuse_bad_port refuse_clashes build_agent_image build_standin_image ensure_network "
+    "check_settings start_agent spawn_demo_server"
 )
 UP = f"""
 PROJECT=satis-demo ENV_FILE=.demo.env AGENT_CONTAINER=satis-host-agent-demo
