@@ -30,6 +30,9 @@ def test_a_full_disk_is_said_and_outlived(host: Host, plan: Spawn, spawn: Spawn)
     assert plays.is_answered()
     assert host.call("GET", f"/api/containers/{comes.id}/status").status_code == 404
     assert comes.files() == []
+    # rathole has much to say while the VPS is away, and dies where it can say it nowhere.
+    host.engine.docker("restart", "--time", "1", EDGE)
+    plays.wait_until_answered()
     assert (plays.started_at, plays.pid, plays.files()) == before
     host.make_room()
     assert comes.spawn().status_code == 200
@@ -37,7 +40,7 @@ def test_a_full_disk_is_said_and_outlived(host: Host, plan: Spawn, spawn: Spawn)
 
 
 def test_an_agent_that_starts_on_a_full_disk(host: Host, spawn: Spawn, plan: Spawn) -> None:
-    """It serves, and players reach the game that ran on; no change is begun until there is room."""
+    """It serves, and begins nothing; once there is room, players reach the game, which ran on."""
     game, comes = spawn(), plan()
     started_at = game.started_at
     host.engine.docker("stop", AGENT)
@@ -45,12 +48,9 @@ def test_an_agent_that_starts_on_a_full_disk(host: Host, spawn: Spawn, plan: Spa
     host.engine.docker("start", AGENT)
     wait_until(lambda: host.call("GET", "/api/health").ok, within=30, saying="the agent serves")
     assert_refused_for_room(comes.spawn())
-    game.wait_until_answered()
-    # rathole has much to say while the VPS is away, and dies where it can say it nowhere.
-    host.engine.docker("restart", "--time", "1", EDGE)
-    game.wait_until_answered()
     host.make_room()
     host.wait_until_ready()
+    game.wait_until_answered()
     assert comes.spawn().status_code == 200
     assert game.started_at == started_at
 

@@ -4,12 +4,14 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from compose.engine import Engine
 from provisioning.docker_events import DockerEvents
 from provisioning.loops import Loop
+from provisioning.stops import Stops
 from tests.e2e.nested.conftest import Spawn
 from tests.e2e.nested.engine import NestedEngine
 from tests.e2e.nested.host import NETWORK, Host
@@ -21,17 +23,18 @@ pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
 
 
 class Heard:
-    """The keepers and our own stops, as far as Docker's events see them."""
+    """A table of servers that shall all run, and the keepers, as far as Docker's events see them."""
 
     def __init__(self) -> None:
         self.by_hand: list[str] = []
 
-    def stopped_by_us(self, _name: str, _time_ns: int) -> bool:
-        """Nothing here is ours."""
-        return False
+    def get(self, _name: str) -> object:
+        """Return a server that is wanted."""
+        return SimpleNamespace(container_wanted=True, deleting=False)
 
-    def stopped_by_hand(self, name: str) -> None:
-        """Note it."""
+    def update(self, name: str, *, stopped_externally: bool) -> None:
+        """Note a stop by hand."""
+        assert stopped_externally
         self.by_hand.append(name)
 
     def wake_known(self, _name: str) -> None:
@@ -45,7 +48,8 @@ class Heard:
 def following(engine: NestedEngine) -> Iterator[Heard]:
     """Follow the events as the agent does, but through every end of the engine, which an agent may not live to see."""
     heard = Heard()
-    events = DockerEvents(Engine(engine.socket), heard, heard, clock=time.time)  # type: ignore[arg-type]
+    stops = Stops(Engine(engine.socket), heard, clock=time.time)  # type: ignore[arg-type]
+    events = DockerEvents(stops, heard)  # type: ignore[arg-type]
     loop = Loop("docker_events", events.step, longest_pause=1.0)
     loop.start()
     try:

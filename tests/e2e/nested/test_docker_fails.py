@@ -100,7 +100,7 @@ def test_docker_stopped(lasting: Host, plan: Spawn, spawn: Spawn) -> None:
         player.play_on()
     assert player.lost == 0
     assert_all_is_right_again(lasting, game, other, before)
-    assert not lasting.field(gone.id, "{{.Id}}")
+    wait_until(lambda: not lasting.field(gone.id, "{{.Id}}"), within=30, saying="the delete has gone on")
 
 
 def test_docker_hung(lasting: Host, plan: Spawn, spawn: Spawn) -> None:
@@ -115,7 +115,7 @@ def test_docker_hung(lasting: Host, plan: Spawn, spawn: Spawn) -> None:
         player.play_on()
     assert player.lost == 0
     assert_all_is_right_again(lasting, game, other, before)
-    assert not lasting.field(gone.id, "{{.Id}}")
+    wait_until(lambda: not lasting.field(gone.id, "{{.Id}}"), within=30, saying="the delete has gone on")
 
 
 def test_a_killed_engine_costs_nothing_that_lives_on(lasting: Host, spawn: Spawn) -> None:
