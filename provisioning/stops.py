@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from compose.container import Event
 from compose.engine import Engine
 from compose.file import STOP_GRACE_SECONDS
+from core.errors import DockerUnavailable
 from core.log import get_logger
 from core.servers import ServerTable
 
@@ -44,7 +45,8 @@ class Stops:
     the same where the engine itself is stopped, or somebody removes the container; neither is anybody's wish for
     the game to be stopped. An engine that is stopped takes no new connection before it stops containers, so that
     one which does, with a container that has ended and is not about to be removed or run again, tells of a stop by
-    hand.
+    hand. One that was killed ends at its next start what still runs, before it answers (tried with 26.1): whatever is
+    dated before it was found back is its own doing.
 
     Args:
         engine: whose events.
@@ -61,6 +63,7 @@ class Stops:
         self._signalled: dict[str, int] = {}
         self._taken: deque[tuple[int, str, str]] = deque(maxlen=_REMEMBERED_EVENTS)
         self._lock = threading.Lock()
+        self._away = False
 
     @contextlib.contextmanager
     def ours(self, server_id: str) -> Iterator[OurStop]:
@@ -82,10 +85,11 @@ class Stops:
         Raises:
             DockerUnavailable: the engine is away.
         """
-        for event in self._engine.events(self._since()):
-            self._since_ns = event.time_ns + 1
-            self._take(event)
-            yield event
+        with self._noting_absence():
+            for event in self._engine.events(self._since()):
+                self._since_ns = event.time_ns + 1
+                self._take(event)
+                yield event
 
     def catch_up(self) -> None:
         """Take in what has happened until now, whether it was told yet or not.
@@ -96,12 +100,27 @@ class Stops:
         Raises:
             DockerUnavailable: the engine is away.
         """
-        for event in self._engine.past_events(self._since()):
-            self._take(event)
+        with self._noting_absence():
+            for event in self._engine.past_events(self._since()):
+                self._take(event)
+
+    @contextlib.contextmanager
+    def _noting_absence(self) -> Iterator[None]:
+        try:
+            yield
+        except DockerUnavailable:
+            self._away = True
+            raise
 
     def _since(self) -> int:
-        """Where the clock was set back, the last event lies ahead of all that will come."""
-        self._since_ns = min(self._since_ns, int(self._clock() * _NS))
+        """From when on events count: the last one, or when the engine was found back after an absence."""
+        now = int(self._clock() * _NS)
+        if self._away:
+            self._engine.ping()
+            self._since_ns, self._away = now, False
+            self._signalled.clear()
+        # Where the clock was set back, the last event lies ahead of all that will come.
+        self._since_ns = min(self._since_ns, now)
         return self._since_ns
 
     def _take(self, event: Event) -> None:

@@ -27,6 +27,7 @@ class Heard:
         self.lines: list[Event] = []
         self.past: list[Event] = []
         self.asked_from: list[int] = []
+        self.past_asked_from: list[int] = []
         self.by_hand: list[str] = []
         self.woken: list[str] = []
         self.now = 100.0
@@ -39,8 +40,9 @@ class Heard:
         lines, self.lines = self.lines, []
         return iter(lines)
 
-    def past_events(self, _since_ns: int) -> list[Event]:
+    def past_events(self, since_ns: int) -> list[Event]:
         """Return what has happened, whether it was told yet or not."""
+        self.past_asked_from.append(since_ns)
         self.ping()
         return self.past
 
@@ -99,6 +101,16 @@ def test_a_stop_that_is_not_told_yet_is_asked_for(heard: Heard) -> None:
     heard.see("kill", "die")
     assert heard.by_hand == [ID]
     assert heard.woken == [ID]
+
+
+def test_what_an_engine_ends_as_it_comes_back_was_not_ended_by_hand(heard: Heard) -> None:
+    """A killed one ends at its next start what still runs, with the events of a `docker stop`."""
+    heard.away = True
+    with pytest.raises(DockerUnavailable):
+        heard.stops.catch_up()
+    heard.away, heard.now = False, 300.0
+    heard.stops.catch_up()
+    assert heard.past_asked_from[-1] == 300 * 10**9
 
 
 def test_a_death_is_no_stop(heard: Heard) -> None:
