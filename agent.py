@@ -17,15 +17,22 @@ from api.services import Services
 from compose.engine import DEFAULT_SOCKET, Engine
 from compose.file import render as generate_docker_compose_config
 from compose.runner import Compose
+from core.clock import utc_now
+from core.errors import AgentError
 from core.operations import OperationTable
 from core.orphans import OrphanTable
 from core.processes import ProcessTable
 from core.servers import ServerTable
-from core.settings import Settings, load_settings
+from core.settings import Settings, SettingsFault, load_settings
 from core.store import Store
 from orchestrator.heartbeat import make_heartbeat
 from orchestrator.node import NodeMeter
 from provisioning.actions import Actions
+from provisioning.admins import Admins
+from provisioning.claims import Claims
+from provisioning.crashes import Crashes
+from provisioning.credentials import Credentials
+from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
 from provisioning.games import Games
 from provisioning.hands import Hands
@@ -34,9 +41,13 @@ from provisioning.layout import Layout
 from provisioning.loops import Loop
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
+from provisioning.recovery import recover
 from provisioning.runtime import Runtime
+from provisioning.saving import Saving
 from provisioning.servers import Servers
+from provisioning.stops import Stops
 from provisioning.trust import TrustedNetworks
+from provisioning.watchdog import Watchdog
 from rathole.config import generate_rathole_client_config
 from rathole.manager import InstanceManager
 from rathole.supervisor import Supervisor
@@ -69,11 +80,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     actions = Actions(hands)
     reconciler = Reconciler(hands, operations, actions)
     trust = TrustedNetworks(settings.host_agent_trusted_networks, hands.engine)
-    servers = Servers(hands, operations, actions, reconciler)
+    dangling = Dangling(settings, hands.layout, hands.servers, hands.engine, clock=time.monotonic)
+    servers = Servers(hands, operations, actions, reconciler, dangling)
     meter = NodeMeter(settings.satis_data_dir)
     heartbeat = _heartbeat(settings, lambda: answers.stats(settings.node_id, meter.read(), servers.views()))
-    events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
-    runtime = Runtime(store, hands, reconciler, events, trust, heartbeat)
+    events = DockerEvents(hands.stops, reconciler)
+    runtime = Runtime(store, hands, reconciler, events, trust, dangling, heartbeat)
     app = Flask("agent", static_folder=None)
     register(app, Services(settings, servers, runtime, meter.read, trust))
     app.extensions["runtime"] = runtime
@@ -90,17 +102,27 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
     layout = Layout(settings.satis_data_dir)
     servers = ServerTable(store)
     manager = InstanceManager(settings) if settings.manager_url else None
+    engine = Engine(os.environ.get("DOCKER_HOST", DEFAULT_SOCKET))
+    games = Games(time.monotonic)
+    admins = Admins(engine, Credentials(layout))
     return Hands(
         settings=settings,
         layout=layout,
         servers=servers,
-        engine=Engine(os.environ.get("DOCKER_HOST", DEFAULT_SOCKET)),
-        compose=Compose(os.environ),
+        engine=engine,
+        compose=Compose(os.environ, ProcessTable(store, "compose"), up_deadline=settings.compose_timeout),
         supervisor=Supervisor(
             layout.tunnels, settings.rathole_client_binary, ProcessTable(store, "tunnel"), on_change=tunnel_changed
         ),
         instances=Instances(manager, settings, servers, OrphanTable(store), clock=time.monotonic),
-        games=Games(time.monotonic),
+        games=games,
+        watchdog=Watchdog(
+            settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed, names_resolve=engine.answers
+        ),
+        crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
+        stops=Stops(engine, servers, clock=time.time),
+        claims=Claims(admins),
+        saving=Saving(admins, games, layout, settings.save_timeout, wall=time.time),
         own_container=Engine.own_container(),
         clock=time.monotonic,
     )
@@ -114,14 +136,20 @@ def _heartbeat(settings: Settings, stats: Callable[[], Mapping[str, object]]) ->
 
 def main(words: list[str]) -> int:
     """Run the agent without a container, or one of its small commands; return the exit code."""
-    if words == ["stop-games"]:
-        return stop_games(settings_from_here())
-    if words:
-        sys.stderr.write("Usage: python agent.py [stop-games]\n")
+    if not words:
+        sys.argv = ["gunicorn", "-c", str(Path(__file__).with_name("gunicorn.conf.py"))]
+        run_gunicorn()
+        return 0
+    command = {"stop-games": stop_games, "recover": recover_store}.get(" ".join(words))
+    if command is None:
+        sys.stderr.write("Usage: python agent.py [stop-games | recover]\n")
         return 2
-    sys.argv = ["gunicorn", "-c", str(Path(__file__).with_name("gunicorn.conf.py"))]
-    run_gunicorn()
-    return 0
+    try:
+        settings = settings_from_here()
+    except SettingsFault as fault:
+        sys.stderr.write(f"The settings cannot be used:\n{fault}\n")
+        return 2
+    return command(settings)
 
 
 def stop_games(settings: Settings) -> int:
@@ -137,8 +165,26 @@ def stop_games(settings: Settings) -> int:
     except requests.RequestException as error:
         sys.stderr.write(f"The agent on port {settings.host_agent_port} does not answer ({type(error).__name__}).\n")
         return 1
-    sys.stdout.write(f"{answer.json()['message']}\n")
+    try:
+        sys.stdout.write(f"{answer.json()['message']}\n")
+    except (ValueError, TypeError, KeyError):  # not JSON, no object, no message
+        sys.stderr.write(f"What answers on port {settings.host_agent_port} ({answer.status_code}) is no agent.\n")
+        return 1
     return 0 if answer.ok else 1
+
+
+def recover_store(settings: Settings) -> int:
+    """Build a damaged or lost store again from what stands beside each server's data; say what came of it."""
+    try:
+        done = recover(Layout(settings.satis_data_dir), utc_now())
+    except AgentError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    if done.kept:
+        sys.stdout.write(f"The damaged store is kept as {done.kept}.\n")
+    sys.stdout.write(f"The store knows {len(done.servers)} servers again: {', '.join(done.servers)}.\n")
+    sys.stderr.writelines(f"Left out: {sentence}\n" for sentence in done.left_out)
+    return 1 if done.left_out else 0
 
 
 if __name__ == "__main__":

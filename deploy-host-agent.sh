@@ -18,6 +18,7 @@ source scripts/base-image.sh
 source scripts/build.sh
 source scripts/settings.sh
 source scripts/compose.sh
+source scripts/checks.sh
 source scripts/demo.sh
 
 PROJECT=satis
@@ -30,12 +31,19 @@ deploy() {
   ensure_engine "$1"
   make_settings
   refuse_placeholders "$ENV_FILE"
+  warn_of_unknown_settings
+  warn_of_missing_network
+  refuse_bad_port "$(api_port)"
   refuse_foreign "$AGENT_CONTAINER"
-  if ! is_running "$AGENT_CONTAINER"; then refuse_taken_ports "$(api_port)"; fi
+  restore_names "$AGENT_CONTAINER" satis-network-setup
+  if ! holds_port "$(api_port)"; then refuse_taken_ports "$(api_port)"; fi
   build_agent_image "$1"
+  refuse_bad_bind
   find_advertise_address
   ensure_network
+  check_settings
   start_agent
+  docker exec "$AGENT_CONTAINER" python -m scripts.image.tunnels || true # a warning, which says what to do
   say "The agent serves its API on port $(api_port). Its key: HOST_AGENT_API_KEY in $PWD/$ENV_FILE"
   say "Next: check the settings there (orchestrator, VPS), run this again after a change; see: docker logs -f $AGENT_CONTAINER"
 }
@@ -51,6 +59,7 @@ stop_games() { docker exec "$AGENT_CONTAINER" python agent.py stop-games; }
 # down: never `docker compose down`: that takes satis_network along when only stopped games are on it, and these could
 # not be started again.
 down() {
+  restore_names "$AGENT_CONTAINER" satis-network-setup
   if [ -z "$(container_field "$AGENT_CONTAINER" '{{.Id}}')" ]; then
     say "There is no $AGENT_CONTAINER here; nothing to do"
     if [ -n "$1" ]; then say "Only the agent stops games: if some still run, deploy it again and use --down --games then."; fi

@@ -38,15 +38,13 @@ try:
     make_private_directory(layout.lock.parent)
 except StoreFailed as fault:
     _refuse(f"SATIS_DATA_DIR cannot be used: {fault.message}")
-store = Store(layout.database)
 try:
-    store.check()
+    # Not more: the store may still be another agent's, and is opened, and brought up to date, by its owner alone.
+    Store(layout.database).check_version()
 except StoreFailed as fault:
     # A damaged store, or a full disk, does not end the agent, which Docker would only start again: /readyz tells.
     if fault.code == "store_too_new":
         _refuse(fault.message)
-finally:
-    store.close()
 
 configure_logging()
 log = get_logger("gunicorn")
@@ -71,6 +69,15 @@ def on_starting(server: Any) -> None:  # noqa: ANN401 - gunicorn's own types are
         _refuse("The agent is one process: WEB_CONCURRENCY must be 1 or unset, and GUNICORN_CMD_ARGS without workers.")
 
 
+def on_reload(server: Any) -> None:  # noqa: ANN401 - gunicorn's own types are not public
+    """SIGHUP: kill the worker, which is made to die anywhere, rather than ask it.
+
+    Asked, it would keep the data directory until its last caller is answered, and nobody else be served for 25 s.
+    """
+    for pid in list(server.WORKERS):
+        server.kill_worker(pid, signal.SIGKILL)
+
+
 def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's own types are not public
     """Let the worker go with its master, else it keeps the port and a new master cannot listen (tried)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -79,10 +86,10 @@ def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn's 
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401
     """Own the data directory before anything is served, then start the background."""
     # The master kills the worker at the end of its own count, so the worker stops waiting earlier.
-    worker.cfg.set("graceful_timeout", graceful_timeout - _EXIT_SECONDS)
+    worker.cfg.set("graceful_timeout", worker.cfg.graceful_timeout - _EXIT_SECONDS)
     worker.data_lock = DataLock(layout.lock)
     if worker.data_lock.acquire(worker.keep_waiting):
-        worker.wsgi.extensions["runtime"].start()
+        worker.wsgi.extensions["runtime"].start(lambda: worker.alive)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:  # noqa: ANN401

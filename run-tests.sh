@@ -10,6 +10,11 @@
 #     integration   real gunicorn, real rathole, the real engine
 #     e2e           the built image on real Docker
 #
+#   and, where they are named:
+#     long                 e2e with every kill 20 times, every outage in its full length, 100 saved stops: hours
+#     chaos COUNT [SEED]   so many random faults against five servers with players, e.g. 300: an hour. The seed is
+#                          printed; with it the same faults happen again.
+#
 #   --install   install what is missing (Python, Docker, shellcheck) from the distribution's packages, and start the engine
 #   --help      this text
 #
@@ -23,6 +28,7 @@ source scripts/base-image.sh
 source scripts/build.sh
 
 readonly PARTS=(lint unit contract integration e2e)
+readonly MORE_PARTS=(long chaos)
 readonly VENV=.venv
 
 usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
@@ -97,6 +103,7 @@ prepare_docker() {
   ensure_commands "$1" openssl:openssl
   build_agent_image "$1"
   build_standin_image "$1"
+  build_engine_image "$1"
   ensure_rathole
   docker_is_prepared=yes
 }
@@ -108,10 +115,15 @@ lint() {
     say "shellcheck" && shellcheck ./*.sh .ci/run scripts/*.sh scripts/image/*.sh standin/*.sh
 }
 
+# run_part PART COUNT_AND_SEED...
 run_part() {
   say "== $1"
-  if [ "$1" = lint ]; then lint; else "$VENV/bin/python" -m pytest "tests/$1"; fi ||
-    fail "part $1 failed; what is wrong stands above"
+  case $1 in
+    lint) lint ;;
+    long) SATIS_LONG=1 "$VENV/bin/python" -m pytest tests/e2e ;;
+    chaos) "$VENV/bin/python" -m tests.chaos "${@:2}" ;;
+    *) "$VENV/bin/python" -m pytest "tests/$1" ;;
+  esac || fail "part $1 failed; what is wrong stands above"
 }
 
 # among WORD LIST...
@@ -122,13 +134,18 @@ among() {
 }
 
 main() {
-  local mode=ask part parts=()
+  local mode=ask part parts=() faults=()
   while [ $# -gt 0 ]; do
     case $1 in
       --install) mode=install ;;
       -h | --help) usage && return ;;
+      chaos)
+        [[ ${2:-} =~ ^[0-9]+$ ]] || fail "say how many faults, e.g. $0 chaos 300; see $0 --help"
+        parts+=(chaos)
+        while [[ ${2:-} =~ ^[0-9]+$ ]]; do faults+=("$2") && shift; done
+        ;;
       *)
-        among "$1" "${PARTS[@]}" || fail "unknown part or option $1; see $0 --help"
+        among "$1" "${PARTS[@]}" "${MORE_PARTS[@]}" || fail "unknown part or option $1; see $0 --help"
         parts+=("$1")
         ;;
     esac
@@ -138,7 +155,7 @@ main() {
   ensure_venv "$mode"
   for part in "${parts[@]}"; do
     prepare "$part" "$mode"
-    run_part "$part"
+    run_part "$part" "${faults[@]}"
   done
 }
 

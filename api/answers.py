@@ -5,11 +5,11 @@ from typing import Any
 
 from compose.container import Container
 from core.clock import utc_now
-from core.models import Phase, Ports
+from core.models import Phase, Ports, Saved, SaveOutcome, TunnelState
 from core.operations import Operation
 from orchestrator.node import NodeStats
-from provisioning.servers import ClientView
-from provisioning.view import ServerView, TunnelView
+from provisioning.crashes import Crash
+from provisioning.view import ClientView, ServerView, TunnelView
 from rathole.services import ServiceStatus
 
 Answer = dict[str, Any]
@@ -21,6 +21,27 @@ _WITHOUT_CONTAINER = {Phase.PROVISIONING: "created", Phase.STARTING: "created", 
 def done(message: str) -> Answer:
     """Return the plain success."""
     return {"status": "success", "message": message}
+
+
+def nothing_there(server_id: str) -> str:
+    """Say that there is nothing to end. That is a success: an orchestrator repeats a delete, and counts on it."""
+    return f"There is no server {server_id} on this host; nothing is to be done."
+
+
+def started(view: ServerView) -> Answer:
+    """Return the answer to `start`: a tunnel that does not come up is no failure of it, but is said."""
+    return done(_how(view))
+
+
+def tunnel_started(view: ServerView) -> Answer:
+    """Return the answer to the start of a tunnel: the agent goes on trying, and says how far it is."""
+    return done(f"The tunnel of server {view.server_id} is {view.tunnel.state}: {view.tunnel.message}")
+
+
+def ended(message: str, save: SaveOutcome | None) -> Answer:
+    """Return that a game was ended, and whether it was saved before."""
+    why = f" It was not saved: {save.message}" if save and save.message else ""
+    return done(message + why) | _save(save)
 
 
 def status(view: ServerView) -> Answer:
@@ -45,16 +66,20 @@ def spawned(view: ServerView) -> Answer:
         "containerId": view.container.id if view.container else view.server_id,
         "serverId": view.server_id,
         **_ports(view.requested_ports),
-        "message": _spawn_message(view),
+        "message": _how(view),
         "agent": _agent(view),
     }
 
 
-def containers(views: Sequence[ServerView]) -> Answer:
-    """Return how all servers are, as of the oldest observation among them; null where one was never observed."""
+def containers(views: Sequence[ServerView], dangling: Sequence[Container]) -> Answer:
+    """Return how all servers are, as of the oldest observation among them; null where one was never observed.
+
+    `dangling` are the containers that look like a server's and belong to none.
+    """
     return {
         "status": "success",
         "containers": [status(view) for view in views],
+        "dangling": [_dangling(container) for container in dangling],
         "observedAt": min((view.observed_at or "" for view in views), default=utc_now()) or None,
     }
 
@@ -74,6 +99,7 @@ def stats(node_id: str, usage: NodeStats, views: Sequence[ServerView]) -> Answer
         "diskUsage": usage.disk_usage,
         "containerCount": len(present),
         "runningContainers": [v.server_id for v in present if v.container and v.container.status == "running"],
+        "crashedServers": [view.server_id for view in views if view.phase is Phase.CRASHED],
         "timestamp": utc_now(),
     }
 
@@ -83,9 +109,13 @@ def health(node_id: str) -> Answer:
     return {"status": "healthy", "nodeId": node_id, "timestamp": utc_now()}
 
 
-def _spawn_message(view: ServerView) -> str:
+def _how(view: ServerView) -> str:
+    """Say how far a server is, what keeps its tunnel from working, or that it has none, and where players connect."""
+    none = view.tunnel.state is TunnelState.STOPPED
+    tunnel = "" if none else f", its tunnel {view.tunnel.state}"
+    why = f" {view.tunnel.message}" if none or view.tunnel.reason else ""
     address = f" Players connect to {view.public_address}." if view.public_address else ""
-    return f"Server {view.server_id} is {view.phase}, its tunnel {view.tunnel.state}.{address}"
+    return f"Server {view.server_id} is {view.phase}{tunnel}.{why}{address}"
 
 
 def _ports(ports: Ports) -> Answer:
@@ -115,6 +145,14 @@ def _info(container: Container) -> Answer:
     }
 
 
+def _dangling(container: Container) -> Answer:
+    return {"name": container.name, "containerId": container.id, "status": container.status, "info": _info(container)}
+
+
+def _crash(crash: Crash) -> Answer:
+    return {"at": crash.at, "reason": crash.reason, "message": crash.message, "log": list(crash.log)}
+
+
 def _agent(view: ServerView) -> Answer:
     return {
         "phase": view.phase,
@@ -126,6 +164,7 @@ def _agent(view: ServerView) -> Answer:
         "operation": _operation(view.operation) if view.operation else None,
         "pendingChanges": view.pending_changes,
         "observedAt": view.observed_at,
+        "lastCrash": _crash(view.last_crash) if view.last_crash else None,
     }
 
 
@@ -148,6 +187,14 @@ def _service(service: ServiceStatus) -> Answer:
     }
 
 
+def _save(save: SaveOutcome | None) -> Answer:
+    if save is None:
+        return {"saved": None, "file": None, "seconds": None}
+    # Programs ask whether it was saved; the third word is the one that is neither.
+    saved = save.saved.value if save.saved is Saved.IMPOSSIBLE else save.saved is Saved.TRUE
+    return {"saved": saved, "file": save.file, "seconds": save.seconds}
+
+
 def _operation(operation: Operation) -> Answer:
     return {
         "id": operation.operation_id,
@@ -158,4 +205,5 @@ def _operation(operation: Operation) -> Answer:
         "endedAt": operation.ended_at,
         "errorCode": operation.error_code,
         "errorMessage": operation.error_message,
+        **_save(operation.save),
     }

@@ -3,7 +3,7 @@
 from api import answers
 from api.answers import Answer
 from api.auth import user_token
-from api.requests import ServerBody, StopBody, read
+from api.requests import RestartBody, ServerBody, StopBody, read
 from api.services import Services
 from core.errors import InvalidRequest
 from core.ids import check_server_id
@@ -34,23 +34,24 @@ def _refuse_reserved(server_id: str, services: Services) -> None:
 def start(services: Services) -> Answer:
     """Bring a server up again, with its tunnel and its address."""
     server_id = read(ServerBody).server_id
-    services.servers.start(server_id, user_token())
-    return answers.done(f"Server {server_id} is started.")
+    return answers.started(services.servers.start(server_id, user_token()))
 
 
 def stop(services: Services) -> Answer:
     """Stop a server; what goes with it says `cleanupType`. One that is not there is stopped, as asked."""
     body = read(StopBody)
+    if not services.servers.knows(body.server_id):
+        return answers.ended(answers.nothing_there(body.server_id), None)
     cleanup = body.cleanup_type or Cleanup.STOP
-    services.servers.stop(body.server_id, cleanup, user_token())
-    return answers.done(_STOPPED[cleanup].format(body.server_id))
+    save = services.servers.stop(body.server_id, cleanup, user_token(), force=bool(body.force))
+    return answers.ended(_STOPPED[cleanup].format(body.server_id), save)
 
 
 def restart(services: Services) -> Answer:
     """Stop and start a server."""
-    server_id = read(ServerBody).server_id
-    services.servers.restart(server_id, user_token())
-    return answers.done(f"Server {server_id} is restarted.")
+    body = read(RestartBody)
+    save = services.servers.restart(body.server_id, user_token(), force=bool(body.force))
+    return answers.ended(f"Server {body.server_id} is restarted.", save)
 
 
 def kill(services: Services) -> Answer:
@@ -73,10 +74,12 @@ def status(services: Services, server_id: str) -> Answer:
 
 def delete(services: Services, server_id: str) -> Answer:
     """Remove a server with its data. One that is not there is deleted, as asked."""
+    if not services.servers.knows(server_id):
+        return answers.done(answers.nothing_there(server_id))
     services.servers.delete(server_id, user_token())
     return answers.done(f"Server {server_id} and its data are gone.")
 
 
 def everything(services: Services) -> Answer:
     """Say how all servers are."""
-    return answers.containers(services.servers.views())
+    return answers.containers(services.servers.views(), services.servers.dangling())

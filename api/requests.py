@@ -1,17 +1,16 @@
 """What callers send: the models of the bodies, and how a body becomes one."""
 
-from typing import Annotated, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import Malformed, NotJson
 from core.errors import InvalidRequest
-from core.ids import check_server_id
-from core.models import Port, Ports
+from core.models import Port, Ports, ServerId, refuse_equal_ports
 from provisioning.servers import Cleanup
 
 MAX_BODY = 1024 * 1024
@@ -21,16 +20,6 @@ _MAX_FAULTS = 20
 M = TypeVar("M", bound=BaseModel)
 
 
-def _checked_id(value: object) -> str:
-    try:
-        return check_server_id(value)
-    except InvalidRequest as error:
-        raise ValueError(error.message) from error
-
-
-ServerId = Annotated[str, BeforeValidator(_checked_id)]
-
-
 class Body(BaseModel):
     """A JSON object with camelCase names; what it holds beyond is ignored."""
 
@@ -38,12 +27,18 @@ class Body(BaseModel):
 
 
 class ServerBody(Body):
-    """Names a server: start, restart, kill."""
+    """Names a server: start, kill."""
 
     server_id: ServerId
 
 
-class StopBody(ServerBody):
+class RestartBody(ServerBody):
+    """Names a server whose game is to be ended; `force` does it even where it cannot be saved."""
+
+    force: bool | None = None
+
+
+class StopBody(RestartBody):
     """Names a server and what shall go with it; nothing but the container by default."""
 
     cleanup_type: Cleanup | None = None
@@ -64,8 +59,7 @@ class TunnelBody(Body):
 
     @model_validator(mode="after")
     def _check_ports(self) -> Self:
-        if self.game_port == self.beacon_port:
-            raise ValueError("gamePort and beaconPort must differ: the game needs both as TCP ports.")
+        refuse_equal_ports(self.ports)
         return self
 
     @property

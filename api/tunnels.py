@@ -25,12 +25,14 @@ def configure(services: Services, server_id: str) -> Answer:
 
 
 def start(services: Services, server_id: str) -> Answer:
-    """Bring a server's tunnel up."""
+    """Bring a server's tunnel up; one that does not come up at once is tried on, and the answer says why."""
     services.servers.start_tunnel(server_id, read(TunnelBody).ports, user_token())
-    return answers.done(f"The tunnel of server {server_id} is started.")
+    return answers.tunnel_started(services.servers.view(server_id))
 
 
 def stop(services: Services, server_id: str) -> Answer:
     """End a server's tunnel; needs no body. One that is not there is ended, as asked."""
+    if not services.servers.knows(server_id):
+        return answers.done(answers.nothing_there(server_id))
     services.servers.stop_tunnel(server_id, user_token())
     return answers.done(f"The tunnel of server {server_id} is stopped.")

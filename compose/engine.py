@@ -1,6 +1,5 @@
 """The Docker engine: the only user of its SDK, and the border where its errors become ours."""
 
-import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,16 +9,17 @@ from typing import Any
 
 from docker.errors import APIError
 
-from compose.client import Client, split_streams, spoken_version, start_exec, translated, until_end
+from compose.client import API_VERSION, Client, split_streams, spoken_version, start_exec, translated, until_end
 from compose.container import Container, Event, Network, container_of, event_of, network_of
 from compose.file import SERVER_LABEL
-from core.errors import ComposeFailed, DeadlinePassed, NotFound
+from core.errors import ComposeFailed, DeadlinePassed, DockerUnavailable, NotFound
+from core.failpoints import Failpoint, reached
 from core.proc import Completed
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 _STOP_SLACK = 30.0
-_PING_TIMEOUT = 2.0
+_PING_TIMEOUT = 1.5
 # Not the execs, since our own probes are such, and the name of such an event holds its argv.
 _EVENTS = {
     "type": ["container", "network"],
@@ -80,9 +80,18 @@ class Engine:
         return Client(base_url=self._base_url, version=self._version, timeout=timeout)  # type: ignore[arg-type]  # seconds may be a fraction
 
     def ping(self) -> None:
-        """Return if the engine answers within 2 s: whoever wants a change shall not wait for one that hangs."""
-        with self._client_with(_PING_TIMEOUT) as client, translated():
-            client.ping()
+        """Return if the engine answers within 1.5 s: whoever wants a change shall not wait for one that hangs."""
+        # Without a version, which an engine that was never reached cannot be asked for in so short a time.
+        with Client(base_url=self._base_url, version=API_VERSION, timeout=_PING_TIMEOUT) as client, translated():  # type: ignore[arg-type]  # seconds may be a fraction
+            client.get(f"{client.base_url}/_ping").raise_for_status()
+
+    def answers(self) -> bool:
+        """Tell whether it answers within 1.5 s."""
+        try:
+            self.ping()
+        except (DockerUnavailable, ComposeFailed):
+            return False
+        return True
 
     def container(self, name: str) -> Container | None:
         """Return the container of this name or id; None where there is none."""
@@ -177,10 +186,14 @@ class Engine:
                 fault = str(error.explanation)
         if fault:
             raise ComposeFailed("image_not_pulled", f"The image {reference} cannot be pulled: {fault}.")
+        reached(Failpoint.IMAGE_PULLED)
 
     def stop(self, name: str, grace: float) -> None:
-        """Stop a container, with `grace` seconds between its stop signal and the kill; a stopped one is fine."""
-        with self._client_with(_STOP_SLACK) as client, translated():
+        """Stop a container, with `grace` seconds between its stop signal and the kill.
+
+        One that is stopped, or not there, is fine.
+        """
+        with self._client_with(_STOP_SLACK) as client, translated(fine=[_ABSENT]):
             client.stop(name, timeout=round(grace))
 
     def kill(self, name: str) -> None:
@@ -240,10 +253,20 @@ class Engine:
             since_ns: from when on, in nanoseconds since 1970; may lie in the past.
             seconds: how long to listen.
         """
-        # The engine is asked in whole seconds, of which it may send more than was meant.
-        until = math.ceil(self._clock() + seconds)
-        with self._client_with(seconds + self._timeout) as client, translated():
-            stream = client.events(since=since_ns // 10**9, until=until, filters=_EVENTS, decode=True)
+        return self._events(since_ns, self._clock() + seconds, patience=seconds + self._timeout)
+
+    def past_events(self, since_ns: int) -> list[Event]:
+        """Return what the engine remembers since then, its last 256 events at most; it waits for nothing new.
+
+        Args:
+            since_ns: from when on, in nanoseconds since 1970.
+        """
+        return list(self._events(since_ns, self._clock(), patience=self._timeout))
+
+    def _events(self, since_ns: int, until: float, *, patience: float) -> Iterator[Event]:
+        with self._client_with(patience) as client, translated():
+            # Since whole seconds, so that the engine may send more than was meant; the SDK passes any text on.
+            stream = client.events(since=since_ns // 10**9, until=f"{until:.9f}", filters=_EVENTS, decode=True)  # type: ignore[call-overload]  # typed as numbers
             for event in map(event_of, stream):
                 if event.time_ns >= since_ns:
                     yield event

@@ -6,12 +6,15 @@ from compose.container import Network
 from compose.engine import Engine
 from compose.file import NETWORK
 from core.errors import ComposeFailed
+from core.failpoints import Failpoint, reached
+from core.log import get_logger
 
 __all__ = ["NETWORK", "ensure_member", "ensure_network"]
 
 # With this label, Compose takes a network that it did not make for its own (tried with Compose 2.26).
 _COMPOSE_LABEL = "com.docker.compose.network"
 
+log = get_logger("network")
 _making = threading.Lock()
 
 
@@ -29,7 +32,9 @@ def ensure_network(engine: Engine, name: str = NETWORK) -> Network:
     with _making:
         found = engine.networks(name)
         if not found:
+            log.info("The network is not there; it is made.", network=name)
             engine.create_network(name, {_COMPOSE_LABEL: name})
+            reached(Failpoint.NETWORK_MADE)
             found = engine.networks(name)
         return found[0] if len(found) == 1 else _without_twins(engine, name, found)
 
@@ -42,6 +47,7 @@ def _without_twins(engine: Engine, name: str, twins: list[Network]) -> Network:
     kept = (used or twins)[0]
     for network in twins:
         if network != kept:
+            log.warning("There are several networks of one name; an empty one is removed.", network=name, id=network.id)
             engine.remove_network(network.id)
     return kept
 
@@ -54,12 +60,15 @@ def _sentence(name: str, used: list[Network]) -> str:
     )
 
 
-def ensure_member(engine: Engine, network: Network, container_id: str, alias: str) -> None:
-    """Put a container on the network, where others find it by `alias`, unless it is on it.
+def ensure_member(engine: Engine, network: Network, container_id: str, alias: str) -> bool:
+    """Put a container on the network, where others find it by `alias`; tell whether it was not on it.
 
     Raises:
         NotFound: there is no such container.
         DockerUnavailable: the engine is away.
     """
-    if container_id not in network.members:
-        engine.connect(network.id, container_id, [alias])
+    if container_id in network.members:
+        return False
+    engine.connect(network.id, container_id, [alias])
+    reached(Failpoint.NETWORK_JOINED)
+    return True

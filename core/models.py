@@ -93,6 +93,31 @@ class OperationStatus(StrEnum):
     FAILED = "failed"
 
 
+class Saved(StrEnum):
+    """Whether a game was saved before its end."""
+
+    TRUE = "true"
+    FALSE = "false"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class SaveOutcome:
+    """What came of saving a game before its end.
+
+    Attributes:
+        saved: `impossible` where nobody gave the agent the right to.
+        file: name of the save, None where there is none.
+        seconds: how long it took.
+        message: why it was not saved, as a sentence; empty where it was.
+    """
+
+    saved: Saved
+    file: str | None
+    seconds: float
+    message: str
+
+
 @dataclass(frozen=True)
 class Ports:
     """The two numbers of a server, each the same at the VPS, in rathole and in the game.
@@ -121,6 +146,13 @@ def _plain_text(value: str) -> str:
     return value
 
 
+def refuse_equal_ports(ports: Ports) -> None:
+    """Raise ValueError, which a model's validator may, where the two of a server are one number."""
+    if ports.game == ports.beacon:
+        raise ValueError("gamePort and beaconPort must differ: the game needs both as TCP ports.")
+
+
+ServerId = Annotated[str, BeforeValidator(_checked_id)]
 Port = Annotated[int, Field(strict=True, ge=1024, le=65535)]
 Text = Annotated[str, StringConstraints(max_length=256), AfterValidator(_plain_text)]
 
@@ -136,7 +168,7 @@ class ServerSpec(BaseModel):
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, strict=True
     )
 
-    server_id: Annotated[str, BeforeValidator(_checked_id)]
+    server_id: ServerId
     server_name: Annotated[Text, StringConstraints(min_length=1)]
     game_port: Port
     beacon_port: Port
@@ -182,8 +214,7 @@ class ServerSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        if self.game_port == self.beacon_port:
-            raise ValueError("gamePort and beaconPort must differ: the game needs both as TCP ports.")
+        refuse_equal_ports(self.ports)
         self._refuse_contradictions()
         return self
 

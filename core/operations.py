@@ -1,13 +1,16 @@
 """The table of operations: what was asked for, how far it is, how it ended."""
 
+import json
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from core.clock import utc_now
 from core.errors import AgentError
-from core.models import OperationKind, OperationStatus
+from core.failpoints import Failpoint
+from core.models import OperationKind, OperationStatus, Saved, SaveOutcome
 from core.store import Store
 
 _OPEN = (OperationStatus.PENDING, OperationStatus.RUNNING)
@@ -22,7 +25,9 @@ class Operation:
         server_id: whose it is.
         kind: what is being done.
         status: how far it is.
+        force: the game is ended even where it cannot be saved.
         step: what it is at, None before the first.
+        save: what came of saving the game, None where nothing was to be saved, or not yet.
         started_at: when it was asked for, ISO 8601.
         ended_at: when it ended, None while it runs.
         error_code: why it failed.
@@ -33,7 +38,9 @@ class Operation:
     server_id: str
     kind: OperationKind
     status: OperationStatus
+    force: bool
     step: str | None
+    save: SaveOutcome | None
     started_at: str
     ended_at: str | None
     error_code: str | None
@@ -46,19 +53,34 @@ class Operation:
 
 
 class OperationTable:
-    """Reads and writes the operations."""
+    """Reads and writes the operations.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: where they are.
+        wall_ns: nanoseconds since 1970; it may be set back.
+    """
+
+    def __init__(self, store: Store, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._store = store
+        self._wall_ns = wall_ns
 
-    def begin(self, server_id: str, kind: OperationKind) -> Operation:
+    def begin(self, server_id: str, kind: OperationKind, *, force: bool = False) -> Operation:
         """Write a new operation down, before anything of it is done."""
-        operation_id = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
-        self._store.change(
-            "INSERT INTO operations (operation_id, server_id, kind, status, started_at) VALUES (?, ?, ?, ?, ?)",
-            (operation_id, server_id, kind, OperationStatus.PENDING, utc_now()),
-        )
+        with self._store.transaction(Failpoint.OPERATION_BEGUN):
+            operation_id = self._next_id()
+            self._store.change(
+                Failpoint.OPERATION_BEGUN,
+                "INSERT INTO operations (operation_id, server_id, kind, status, force, started_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (operation_id, server_id, kind, OperationStatus.PENDING, force, utc_now()),
+            )
         return self.get(operation_id)
+
+    def _next_id(self) -> str:
+        """Return an id behind all that were given out, though the clock may have been set back since."""
+        newest = self._store.row("SELECT MAX(operation_id) AS id FROM operations")
+        behind = int(newest["id"].partition("-")[0]) + 1 if newest and newest["id"] else 0
+        return f"{max(self._wall_ns(), behind):020d}-{secrets.token_hex(4)}"
 
     def get(self, operation_id: str) -> Operation:
         """Return the operation of this id, which must exist."""
@@ -85,8 +107,23 @@ class OperationTable:
     def at_step(self, operation_id: str, step: str) -> None:
         """Write down which step is about to be taken."""
         self._store.change(
+            Failpoint.STEP_MARKED,
             "UPDATE operations SET status = ?, step = ? WHERE operation_id = ? AND ended_at IS NULL",
             (OperationStatus.RUNNING, step, operation_id),
+        )
+
+    def insist(self, operation_id: str) -> None:
+        """Write down that the game is to be ended even where it cannot be saved."""
+        self._store.change(
+            Failpoint.OPERATION_BEGUN, "UPDATE operations SET force = 1 WHERE operation_id = ?", (operation_id,)
+        )
+
+    def saved(self, operation_id: str, outcome: SaveOutcome) -> None:
+        """Write down what came of saving the game."""
+        self._store.change(
+            Failpoint.STEP_MARKED,
+            "UPDATE operations SET save = ? WHERE operation_id = ?",
+            (json.dumps(asdict(outcome)), operation_id),
         )
 
     def succeed(self, operation_id: str) -> None:
@@ -100,6 +137,7 @@ class OperationTable:
     def _end(self, operation_id: str, status: OperationStatus, error: AgentError | None) -> None:
         """End it once: what superseded an operation has ended it already, and that outcome stays."""
         self._store.change(
+            Failpoint.OPERATION_ENDED,
             "UPDATE operations SET status = ?, ended_at = ?, error_code = ?, error_message = ?"
             " WHERE operation_id = ? AND ended_at IS NULL",
             (status, utc_now(), error.code if error else None, error.message if error else None, operation_id),
@@ -113,4 +151,13 @@ def _operation(row: sqlite3.Row) -> Operation:
     values = dict(row)
     values["kind"] = OperationKind(values["kind"])
     values["status"] = OperationStatus(values["status"])
+    values["force"] = bool(values["force"])
+    values["save"] = _save_outcome(values["save"])
     return Operation(**values)
+
+
+def _save_outcome(text: str | None) -> SaveOutcome | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return SaveOutcome(**values | {"saved": Saved(values["saved"])})

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,19 +88,26 @@ def all_processes() -> Iterator[ProcessIdentity]:
 
 
 def spawn(
-    argv: Sequence[str], *, env: Mapping[str, str], output: Path, cwd: Path | None = None
+    argv: Sequence[str], *, env: Mapping[str, str], output: Path, cwd: Path | None = None, with_errors: bool = True
 ) -> subprocess.Popen[bytes]:
     """Start a process that outlives the agent: a session of its own, its output appended to a file.
 
     Never a pipe: one that nobody drains freezes the writer, one whose reader died kills it (tried with
     rathole 0.5.0).
 
+    Args:
+        argv: the program and its arguments; never a secret among them.
+        env: its whole environment.
+        output: the file, made where it is missing, readable by its owner only.
+        cwd: the folder to run it in.
+        with_errors: append its error output as well, else drop it.
+
     Raises:
         OSError: the program is missing or the file cannot be written.
     """
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _PRIVATE)
     try:
-        return _start(argv, env, cwd, descriptor, descriptor)
+        return _start(argv, env, cwd, descriptor, descriptor if with_errors else subprocess.DEVNULL)
     finally:
         os.close(descriptor)
 
@@ -170,6 +178,23 @@ def kill_group(leader: int) -> None:
     """Kill a session's leader and all its children; one that is gone is fine."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def age(identity: ProcessIdentity) -> float:
+    """Return the seconds since a process of this boot was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - identity.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def wait(identity: ProcessIdentity, timeout: float) -> bool:
+    """Wait up to `timeout` seconds for the end of a process; tell whether it has ended."""
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return not is_running(identity) or wait_ended(pidfd, timeout)
+    finally:
+        os.close(pidfd)
 
 
 def end(identity: ProcessIdentity, *, grace: float) -> None:

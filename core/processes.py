@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+from typing import ClassVar
 
+from core.failpoints import Failpoint
 from core.proc import ProcessIdentity
 from core.store import Store
 
@@ -12,16 +14,23 @@ class ProcessTable:
 
     Args:
         store: where they are kept.
-        kind: what they are, e.g. `tunnel`.
+        kind: what they are, `tunnel` or `compose`.
     """
+
+    _POINTS: ClassVar = {
+        "tunnel": (Failpoint.TUNNEL_RECORDED, Failpoint.TUNNEL_FORGOTTEN),
+        "compose": (Failpoint.COMPOSE_RECORDED, Failpoint.COMPOSE_FORGOTTEN),
+    }
 
     def __init__(self, store: Store, kind: str) -> None:
         self._store = store
         self._kind = kind
+        self._recorded, self._forgotten = self._POINTS[kind]
 
     def record(self, server_id: str, identity: ProcessIdentity, started_at: str) -> None:
         """Keep the process of a server in place of the one before."""
         self._store.change(
+            self._recorded,
             "INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self._kind,
@@ -37,7 +46,9 @@ class ProcessTable:
 
     def forget(self, server_id: str) -> None:
         """Drop the process of a server; none is fine."""
-        self._store.change("DELETE FROM processes WHERE kind = ? AND server_id = ?", (self._kind, server_id))
+        self._store.change(
+            self._forgotten, "DELETE FROM processes WHERE kind = ? AND server_id = ?", (self._kind, server_id)
+        )
 
     def all(self) -> dict[str, tuple[ProcessIdentity, str]]:
         """Return identity and time of start of each, by server id."""

@@ -9,6 +9,7 @@ MIGRATIONS: tuple[str, ...] = (
         tunnel_wanted INTEGER NOT NULL DEFAULT 1,
         deleting INTEGER NOT NULL DEFAULT 0,
         stopped_externally INTEGER NOT NULL DEFAULT 0,
+        crashed INTEGER NOT NULL DEFAULT 0,
         public_game_port INTEGER,
         public_beacon_port INTEGER,
         public_host TEXT,
@@ -17,6 +18,8 @@ MIGRATIONS: tuple[str, ...] = (
         bounced_for TEXT,
         failure_code TEXT,
         failure_message TEXT,
+        deaths TEXT,
+        last_crash TEXT,
         created_at TEXT NOT NULL
     ) STRICT;
 
@@ -34,7 +37,9 @@ MIGRATIONS: tuple[str, ...] = (
         server_id TEXT NOT NULL COLLATE NOCASE,
         kind TEXT NOT NULL,
         status TEXT NOT NULL,
+        force INTEGER NOT NULL DEFAULT 0,
         step TEXT,
+        save TEXT,
         started_at TEXT NOT NULL,
         ended_at TEXT,
         error_code TEXT,

@@ -4,9 +4,11 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from core.clock import utc_now
 from core.errors import Conflict
+from core.failpoints import Failpoint
 from core.models import Ports, ServerSpec
 from core.store import Store
 
@@ -21,13 +23,16 @@ class Server:
         tunnel_wanted: an operator's wish: players shall reach it.
         deleting: all of it shall go.
         stopped_externally: somebody stopped the container by hand; it stays so until the next start.
+        crashed: its game died too often; it stays stopped until the next start.
         public_ports: what the instance manager named, None until it answered.
         public_host: the host that the manager named for players, if it did.
         client_config: the checked client.toml; it holds tokens.
         restart_from: a restart is asked for, of the container that was started at this time (Docker's text).
-        bounced_for: the tunnel was begun anew after the game, started at this time, first answered.
+        bounced_for: the run of the game, and its address, for whose first answer the tunnel was begun anew.
         failure_code: why the last operation failed, None where it did not.
         failure_message: the same, as a sentence.
+        deaths: what is remembered of its game's deaths (provisioning.budget), as JSON.
+        last_crash: how its game was given up the last time, as JSON; None where it never was.
         created_at: when it was asked for, ISO 8601.
     """
 
@@ -36,6 +41,7 @@ class Server:
     tunnel_wanted: bool
     deleting: bool
     stopped_externally: bool
+    crashed: bool
     public_ports: Ports | None
     public_host: str | None
     client_config: str | None
@@ -43,6 +49,8 @@ class Server:
     bounced_for: str | None
     failure_code: str | None
     failure_message: str | None
+    deaths: str | None
+    last_crash: str | None
     created_at: str
 
     @property
@@ -63,15 +71,28 @@ class ServerTable:
         Raises:
             Conflict: the id or one of the ports is taken.
         """
-        with self._store.transaction():
+        with self._store.transaction(Failpoint.SERVER_WRITTEN):
             self._insert(spec)
             game, beacon = spec.ports.game, spec.ports.beacon
             for port, protocol in ((game, "udp"), (game, "tcp"), (beacon, "tcp")):
                 self._reserve(spec.server_id, port, protocol)
 
+    def restore(self, server: Server) -> None:
+        """Take a server in as it was before the store was lost.
+
+        Raises:
+            Conflict: the id or one of the ports is taken.
+        """
+        columns = {name: getattr(server, name) for name in (*_FLAGS, *_PLAIN_COLUMNS)}
+        with self._store.transaction(Failpoint.SERVER_WRITTEN):
+            self.add(server.spec)
+            self._set(server.server_id, columns)
+            self.set_public(server.server_id, server.public_ports, server.public_host)
+
     def _insert(self, spec: ServerSpec) -> None:
         try:
             self._store.change(
+                Failpoint.SERVER_WRITTEN,
                 "INSERT INTO servers (server_id, spec, created_at) VALUES (?, ?, ?)",
                 (spec.server_id, spec.to_json(), utc_now()),
             )
@@ -83,7 +104,9 @@ class ServerTable:
 
     def _reserve(self, server_id: str, port: int, protocol: str) -> None:
         try:
-            self._store.change("INSERT INTO ports VALUES (?, ?, ?)", (port, protocol, server_id))
+            self._store.change(
+                Failpoint.SERVER_WRITTEN, "INSERT INTO ports VALUES (?, ?, ?)", (port, protocol, server_id)
+            )
         except sqlite3.IntegrityError as error:
             holder = self._store.row("SELECT server_id FROM ports WHERE port = ? AND protocol = ?", (port, protocol))
             name = holder["server_id"] if holder else "another server"
@@ -94,9 +117,9 @@ class ServerTable:
                 server_id=name,
             ) from error
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make several changes one."""
-        return self._store.transaction()
+    def transaction(self, name: Failpoint) -> AbstractContextManager[None]:
+        """Make several changes one; `name` is the failpoint behind them."""
+        return self._store.transaction(name)
 
     def get(self, server_id: str) -> Server | None:
         """Return the server of this id, whatever its case; None where there is none."""
@@ -112,9 +135,9 @@ class ServerTable:
         row = self._store.row("SELECT COUNT(*) AS count FROM servers")
         return int(row["count"]) if row else 0
 
-    def update(self, server_id: str, **values: str | int | bool | None) -> None:
-        """Set columns of one server; the names are those of the table."""
-        self._set(server_id, values)
+    def update(self, server_id: str, **values: str | int | bool | None) -> bool:
+        """Set columns of one server, the names being those of the table; tell whether one had another value."""
+        return self._set(server_id, values)
 
     def set_public(self, server_id: str, ports: Ports | None, host: str | None) -> None:
         """Keep what the manager named for players."""
@@ -127,31 +150,28 @@ class ServerTable:
             },
         )
 
-    def _set(self, server_id: str, values: Mapping[str, str | int | bool | None]) -> None:
+    def _set(self, server_id: str, values: Mapping[str, str | int | bool | None]) -> bool:
         columns = ", ".join(f"{name} = ?" for name in values)
-        self._store.change(
-            f"UPDATE servers SET {columns} WHERE server_id = ?",  # noqa: S608 - the names are ours, not a caller's
-            (*values.values(), server_id),
+        differs = " OR ".join(f"{name} IS NOT ?" for name in values)
+        touched = self._store.change(
+            Failpoint.SERVER_WRITTEN,
+            f"UPDATE servers SET {columns} WHERE server_id = ? AND ({differs})",  # noqa: S608 - the names are ours
+            (*values.values(), server_id, *values.values()),
         )
+        return touched > 0
 
     def remove(self, server_id: str) -> None:
         """Forget a server and free its ports."""
-        self._store.change("DELETE FROM servers WHERE server_id = ?", (server_id,))
+        self._store.change(Failpoint.ROW_REMOVED, "DELETE FROM servers WHERE server_id = ?", (server_id,))
 
 
 def _server(row: sqlite3.Row) -> Server:
     public = Ports(row["public_game_port"], row["public_beacon_port"]) if row["public_game_port"] else None
-    return Server(
-        spec=ServerSpec.model_validate_json(row["spec"]),
-        container_wanted=bool(row["container_wanted"]),
-        tunnel_wanted=bool(row["tunnel_wanted"]),
-        deleting=bool(row["deleting"]),
-        stopped_externally=bool(row["stopped_externally"]),
-        public_ports=public,
-        **{name: row[name] for name in _PLAIN_COLUMNS},
-    )
+    columns: dict[str, Any] = {name: bool(row[name]) for name in _FLAGS} | {name: row[name] for name in _PLAIN_COLUMNS}
+    return Server(spec=ServerSpec.model_validate_json(row["spec"]), public_ports=public, **columns)
 
 
+_FLAGS = ("container_wanted", "tunnel_wanted", "deleting", "stopped_externally", "crashed")
 _PLAIN_COLUMNS = (
     "public_host",
     "client_config",
@@ -159,5 +179,7 @@ _PLAIN_COLUMNS = (
     "bounced_for",
     "failure_code",
     "failure_message",
+    "deaths",
+    "last_crash",
     "created_at",
 )

@@ -21,9 +21,10 @@ from pydantic import (
     field_validator,
 )
 
+from core.hosts import is_host_name
+
 PLACEHOLDER = "change-me"
 _MIN_KEY_LENGTH = 16
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -44,7 +45,7 @@ def _network(value: Any) -> Network:  # noqa: ANN401 - a part of the environment
 
 
 def _host(value: str) -> str:
-    if value and not _HOST_NAME.fullmatch(value):
+    if value and not is_host_name(value):
         try:
             ipaddress.IPv6Address(re.sub(r"^\[(.*)\]$", r"\1", value))
         except ValueError as error:
@@ -71,6 +72,11 @@ class Settings(BaseModel):
     satis_data_dir: Path = Path("/data")
     game_server_image: Annotated[str, Field(min_length=1)] = "wolveix/satisfactory-server:v1.9.10"
     publish_ports: bool | None = None
+    compose_timeout: Seconds = 120
+    save_timeout: Seconds = 120
+    restart_budget: Annotated[int, Field(ge=1)] = 5
+    restart_window: Seconds = 600
+    dangling_grace: Seconds | None = None
 
     host_agent_port: PortNumber = 8082
     host_agent_api_key: SecretStr
@@ -100,6 +106,8 @@ class Settings(BaseModel):
     rathole_remote_host: Host = ""
     rathole_public_host: Host = ""
     port_policy: Literal["follow", "keep"] = "follow"
+    watchdog_seconds: Seconds = 30
+    refused_seconds: Seconds = 60
 
     @field_validator("host_agent_api_key")
     @classmethod

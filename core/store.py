@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import StoreFailed
+from core.failpoints import Failpoint, reached
 from core.files import PRIVATE_FILE, make_private_directory
 from core.schema import MIGRATIONS
 
@@ -51,14 +52,18 @@ class Store:
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
+        version = self._version(connection)
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _version(self, connection: sqlite3.Connection) -> int:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise StoreFailed(
                 "store_too_new",
                 f"{self._path} was written by a newer agent (version {version}); install that one again.",
             )
-        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+        return int(version)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -70,8 +75,11 @@ class Store:
             raise StoreFailed("store_failed", f"The store {self._path} cannot be used: {error}.") from error
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, name: Failpoint) -> Iterator[None]:
         """Make the changes inside one: all on disk when the block ends, none if it raises.
+
+        Args:
+            name: the failpoint behind it; inside another transaction that one's counts.
 
         Raises:
             StoreFailed: the disk is full, the file is damaged, or a newer agent wrote it.
@@ -90,10 +98,11 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            reached(name)
 
-    def change(self, statement: str, values: Sequence[Any] = ()) -> int:
+    def change(self, name: Failpoint, statement: str, values: Sequence[Any] = ()) -> int:
         """Run one INSERT, UPDATE or DELETE in a transaction; return how many rows it touched."""
-        with self.transaction():
+        with self.transaction(name):
             return self._connection.execute(statement, values).rowcount
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
@@ -104,6 +113,13 @@ class Store:
     def row(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a SELECT, or None."""
         return next(iter(self.rows(query, values)), None)
+
+    def check_version(self) -> None:
+        """Raise StoreFailed where a newer agent wrote the file. It only looks: another agent may own the file still."""
+        if self._path.exists():
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            with self._translated(), contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+                self._version(connection)
 
     def check(self) -> None:
         """Raise StoreFailed where the file is damaged or cannot be read."""

@@ -14,7 +14,7 @@ from gunicorn.workers.gthread import ThreadWorker
 # How long a caller may take to send the head of a request, in seconds.
 _RECEIVE_TIMEOUT = 10.0
 _CHECK_INTERVAL = 1.0
-_LOCK_POLL = 0.2
+_LOCK_POLL = 0.05
 _PART_TIMEOUT, _PART_READS = 1.0, 32  # seconds for each read; 2 MiB in all
 _STATUS = {
     http.LimitRequestLine: (414, "URI Too Long", "uri_too_long", "The address is too long."),

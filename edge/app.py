@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from werkzeug.exceptions import HTTPException
 
 from core.errors import AgentError, Conflict, InvalidRequest, ManagerFailed, NotFound, StoreFailed
+from core.hosts import HostName
 from core.ids import check_server_id
 from core.log import get_logger
 from edge.instances import Instance
@@ -55,7 +56,7 @@ class ClientConfigQuery(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    host_ip: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$")]
+    host_ip: HostName
 
 
 def create_app(manager: InstanceManager, *, token: SecretStr, public_host: str) -> Flask:

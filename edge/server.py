@@ -1,6 +1,6 @@
 """One `rathole --server` process: started, watched, restarted, ended."""
 
-import shutil
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from core.backoff import Backoff
 from core.files import write_atomic
 from core.log import get_logger
 from core.proc import all_processes, end, identify, spawn
+from core.rotation import copy_aside
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -103,11 +104,9 @@ class RatholeServer:
         )
 
     def _rotate_log(self) -> None:
-        # Copied and cut, since rathole keeps the file open; it appends, so it goes on at the new end.
         if self._log_path.stat().st_size > _LOG_LIMIT:
-            shutil.copy(self._log_path, self._folder / f"{_LOG}.1")
-            with self._log_path.open("r+b") as file:
-                file.truncate(0)
+            copy_aside(self._log_path)
+            os.truncate(self._log_path, 0)
 
     def stop(self) -> None:
         """End it and wait until it is gone; one that does not run is fine."""

@@ -12,13 +12,13 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from core.hosts import HostName
 from core.settings import PLACEHOLDER, PortNumber, fault_of
 
 _MIN_TOKEN_LENGTH = 16
@@ -38,7 +38,6 @@ def _parse_range(value: object) -> object:
 
 
 PortRange = Annotated[range, BeforeValidator(_parse_range)]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,252}$")]
 
 
 class EdgeSettings(BaseModel):

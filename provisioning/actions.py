@@ -1,35 +1,23 @@
 """How each action of the plan is done. Every one may be repeated: it looks before it acts, or does no harm twice."""
 
 import contextlib
-import json
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
-from compose.network import NETWORK, ensure_network
+from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import NotFound
+from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
+from provisioning.asker import Asker
 from provisioning.hands import Hands
 from provisioning.observe import Look, compose_text
 from provisioning.plan import Action
+from provisioning.watchdog import Verdict
 
-_LONGEST_STOP_NS = 10 * 60 * 10**9
-# Docker may tell of a stop a moment after the call that asked for it returned.
-_LATE_EVENT_NS = 10**9
-# Events come in a burst where Docker was away or slow, so those of earlier stops are known, too.
-_REMEMBERED_STOPS = 8
-
-
-@dataclass
-class _Stop:
-    """One stop of ours; both times in nanoseconds since 1970."""
-
-    began: int
-    ended: int
+_Do = Callable[[Server, Look], None]
 
 
 class Actions:
@@ -41,15 +29,17 @@ class Actions:
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
-        self._stops: defaultdict[str, deque[_Stop]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_STOPS))
-        self._table: dict[Action, Callable[[Server, Look], None]] = {
+        self._stops = hands.stops
+        self._table: dict[Action, _Do] = {
             Action.ENSURE_NETWORK: self._ensure_network,
+            Action.JOIN_NETWORK: self._join_network,
             Action.PULL_IMAGE: self._pull_image,
             Action.WRITE_COMPOSE_FILE: self._write_compose_file,
             Action.UP: self._up,
             Action.RECREATE: self._recreate,
             Action.STOP_CONTAINER: self._stop_container,
             Action.REMOVE_CONTAINER: self._remove_container,
+            Action.CLAIM: self._claim,
             Action.WRITE_CLIENT_CONFIG: self._write_client_config,
             Action.RUN_TUNNEL: self._run_tunnel,
             Action.BOUNCE_TUNNEL: self._bounce_tunnel,
@@ -58,21 +48,30 @@ class Actions:
             Action.FORGET: self._forget,
         }
 
-    def do(self, action: Action, server: Server, look: Look, user_token: str | None) -> None:
+    def do(self, action: Action, server: Server, look: Look, asker: Asker) -> None:
         """Do one action.
 
         Raises:
             AgentError: it could not be done.
         """
         if action is Action.ASK_MANAGER:
-            self._hands.instances.ask(server, user_token)
+            self._hands.instances.ask(server, asker)
+        elif action is Action.REMAKE_INSTANCE:
+            self._hands.instances.remake(server, asker)
         elif action is Action.RELEASE_INSTANCE:
-            self._release_instance(server, user_token)
+            self._release_instance(server, asker.user_token)
         else:
             self._table[action](server, look)
 
     def _ensure_network(self, _server: Server, _look: Look) -> None:
         ensure_network(self._hands.engine, NETWORK)
+
+    def _join_network(self, server: Server, look: Look) -> None:
+        if look.container:
+            network = ensure_network(self._hands.engine, NETWORK)
+            ensure_member(self._hands.engine, network, look.container.id, server.server_id)
+            # Who sent a packet meanwhile is stuck, whatever the address is now.
+            self._hands.servers.update(server.server_id, bounced_for=None)
 
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)
@@ -80,9 +79,8 @@ class Actions:
     def _write_compose_file(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.data(server.server_id))
-        record = {"spec": json.loads(server.spec.to_json()), "containerWanted": server.container_wanted}
-        write_atomic(layout.record(server.server_id), json.dumps(record, indent=2) + "\n")
         write_atomic(layout.compose_file(server.server_id), compose_text(self._hands, server))
+        reached(Failpoint.COMPOSE_FILE_WRITTEN)
 
     def _up(self, server: Server, _look: Look) -> None:
         self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id))
@@ -91,35 +89,39 @@ class Actions:
         self._hands.compose.up(server.server_id, self._hands.layout.compose_file(server.server_id), recreate=True)
 
     def _stop_container(self, server: Server, _look: Look) -> None:
-        with self._our_stop(server.server_id):
-            self._hands.compose.stop(server.server_id, STOP_GRACE_SECONDS)
+        with self._stops.ours(server.server_id):
+            # Not by `docker compose stop`: it takes half a second to begin, on a busy host two, and what is played
+            # meanwhile is in no save (tried).
+            self._hands.engine.stop(server.server_id, STOP_GRACE_SECONDS)
+            reached(Failpoint.CONTAINER_STOPPED)
+
+    def take_up(self, server_id: str) -> None:
+        """Let what a dead agent had begun come to its end: a second `docker compose` beside it would fail."""
+        with self._stops.ours(server_id) as stop:
+            found = self._hands.compose.await_orphan(server_id)
+        if not found:
+            self._stops.not_ours(server_id, stop)  # whatever was stopped meanwhile, somebody did by hand
 
     def kill(self, server_id: str) -> None:
         """Kill the container at once; one that is not there is fine."""
-        with self._our_stop(server_id), contextlib.suppress(NotFound):
+        with self._stops.ours(server_id), contextlib.suppress(NotFound):
             self._hands.engine.kill(server_id)
-
-    @contextlib.contextmanager
-    def _our_stop(self, server_id: str) -> Iterator[None]:
-        stop = _Stop(began := time.time_ns(), began + _LONGEST_STOP_NS)
-        self._stops[server_id].append(stop)
-        try:
-            yield
-        finally:
-            stop.ended = time.time_ns() + _LATE_EVENT_NS
-
-    def stopped_by_us(self, server_id: str, time_ns: int) -> bool:
-        """Whether a stop that Docker reports for this time, in nanoseconds since 1970, was ours."""
-        return any(stop.began <= time_ns <= stop.ended for stop in tuple(self._stops[server_id]))
+            reached(Failpoint.CONTAINER_KILLED)
 
     def _remove_container(self, server: Server, _look: Look) -> None:
-        with self._our_stop(server.server_id):
+        with self._stops.ours(server.server_id):
             self._hands.engine.remove(server.server_id)
+            reached(Failpoint.CONTAINER_REMOVED)
+
+    def _claim(self, server: Server, look: Look) -> None:
+        if look.container:
+            self._hands.claims.claim(server, look.container, look.container.ports or self._hands.ports(server))
 
     def _write_client_config(self, server: Server, look: Look) -> None:
         layout = self._hands.layout
         make_private_directory(layout.tunnel(server.server_id))
         write_atomic(layout.client_config(server.server_id), server.client_config or "")
+        reached(Failpoint.CLIENT_CONFIG_WRITTEN)
         if look.seen.tunnel_runs:
             self._hands.supervisor.run(server.server_id)  # which begins anew with the new file
 
@@ -130,21 +132,25 @@ class Actions:
 
     def _bounce_tunnel(self, server: Server, look: Look) -> None:
         self._hands.supervisor.bounce(server.server_id)
+        reached(Failpoint.TUNNEL_BOUNCED)
         self._mark_bounced(server, look)
 
     def _mark_bounced(self, server: Server, look: Look) -> None:
-        if look.container:
-            self._hands.servers.update(server.server_id, bounced_for=look.container.started_at)
+        if look.seen.path is Verdict.BOUNCE:
+            self._hands.watchdog.bounced(server.server_id)
+        if look.seen.container:
+            self._hands.servers.update(server.server_id, bounced_for=look.seen.container.run)
 
     def _stop_tunnel(self, server: Server, _look: Look) -> None:
         self._hands.supervisor.stop(server.server_id)
 
     def _release_instance(self, server: Server, user_token: str | None) -> None:
-        with self._hands.servers.transaction():
+        # First: once the row says that there is no instance, nobody looks for its files.
+        self._discard(server, self._hands.layout.tunnel(server.server_id))
+        with self._hands.servers.transaction(Failpoint.INSTANCE_RELEASED):
             self._hands.instances.release(server.server_id, user_token)
             self._hands.servers.set_public(server.server_id, None, None)
             self._hands.servers.update(server.server_id, client_config=None)
-        self._discard(server, self._hands.layout.tunnel(server.server_id))
 
     def _remove_files(self, server: Server, _look: Look) -> None:
         layout = self._hands.layout
@@ -157,8 +163,13 @@ class Actions:
         for folder in folders:
             if folder.exists():
                 folder.rename(trash / str(time.time_ns()))
+                reached(Failpoint.DIRECTORY_TRASHED)
         remove_tree(trash)
+        reached(Failpoint.DIRECTORY_REMOVED)
 
     def _forget(self, server: Server, _look: Look) -> None:
         self._hands.games.forget(server.server_id)
+        self._hands.claims.forget(server.server_id)
+        self._hands.saving.forget(server.server_id)
+        self._hands.watchdog.forget(server.server_id)
         self._hands.supervisor.forget(server.server_id)

@@ -1,6 +1,7 @@
 """Which spawn is let in: one whose id and ports are free, or that asks for what is there already."""
 
 import time
+from functools import partial
 
 from compose.file import SERVER_LABEL
 from core.errors import Conflict, InvalidRequest
@@ -27,7 +28,7 @@ class Admission:
         self._operations = operations
         self._table = hands.servers
 
-    def admit(self, spec: ServerSpec) -> Operation | None:
+    def admit(self, spec: ServerSpec, user_token: str | None) -> Operation | None:
         """Return the operation that provisions the server; None where it is there already.
 
         A server in the way that is being removed is waited for, up to 30 s.
@@ -40,7 +41,7 @@ class Admission:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                return self._try(spec)
+                return self._try(spec, user_token)
             except Conflict as error:
                 if not self._left(str(error.details.get("server_id")), deadline - time.monotonic()):
                     raise
@@ -56,15 +57,15 @@ class Admission:
                     f"There is a container {container.name} on this host that is not a game server; choose another id.",
                 )
 
-    def _try(self, spec: ServerSpec) -> Operation | None:
+    def _try(self, spec: ServerSpec, user_token: str | None) -> Operation | None:
         there = self._table.get(spec.server_id)
         if there is None:
-            operation = self._operations.begin(spec.server_id, OperationKind.PROVISION, lambda: self._add(spec))
+            add = partial(self._add, spec)
+            operation = self._operations.begin(spec.server_id, OperationKind.PROVISION, add, user_token)
             self._check_same(self._table.get(spec.server_id), spec)  # another caller may have been faster
             return operation
         self._check_same(there, spec)
-        running = self._operations.current(spec.server_id)
-        return running if running and running.kind is OperationKind.PROVISION else None
+        return self._operations.join(spec.server_id, OperationKind.PROVISION, user_token)
 
     def _check_same(self, there: Server | None, spec: ServerSpec) -> None:
         if there and there.deleting:

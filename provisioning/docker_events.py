@@ -1,31 +1,30 @@
-"""What Docker tells of itself: a reason to look again, and the only sign that somebody stopped a game by hand."""
+"""What Docker tells of itself is a reason to look again."""
 
-from collections.abc import Callable
+import threading
 
-from compose.container import Event
-from compose.engine import Engine
-from provisioning.actions import Actions
+from core.errors import DockerUnavailable
 from provisioning.reconciler import Reconciler
+from provisioning.stops import Stops
 
-_NS = 10**9
+_ACTIONS = frozenset({"start", "die", "destroy", "pause", "unpause", "oom"})
 
 
 class DockerEvents:
     """Follows the engine's events; a loop drives it.
 
     Args:
-        engine: whose events.
+        stops: reads the events, and learns from them whose stop it was.
         reconciler: told which server to look at.
-        actions: tells which stops were our own.
-        clock: the wall clock, in seconds since 1970.
+
+    Attributes:
+        network_changed: set when there is reason to look at the network itself.
     """
 
-    def __init__(self, engine: Engine, reconciler: Reconciler, actions: Actions, *, clock: Callable[[], float]) -> None:
-        self._engine = engine
+    def __init__(self, stops: Stops, reconciler: Reconciler) -> None:
+        self._stops = stops
         self._reconciler = reconciler
-        self._actions = actions
-        self._since_ns = int(clock() * _NS)
-        self._killed: set[str] = set()
+        self.network_changed = threading.Event()
+        self._away = False
 
     def step(self) -> float:
         """Listen for a while; return at once for the next time.
@@ -33,22 +32,25 @@ class DockerEvents:
         Raises:
             DockerUnavailable: the engine is away; the loop tries again.
         """
-        for event in self._engine.events(self._since_ns):
-            self._since_ns = event.time_ns + 1
-            if event.kind == "container":
-                self._container(event)
-            else:
-                self._reconciler.wake_all()
+        if self._away:
+            self._greet()
+        try:
+            self._listen()
+        except DockerUnavailable:
+            self._away = True
+            raise
         return 0.0
 
-    def _container(self, event: Event) -> None:
-        """Docker says `kill` then `die` where somebody stops a container, and only `die` where the game ended."""
-        if event.action == "kill" and not self._actions.stopped_by_us(event.name, event.time_ns):
-            self._killed.add(event.name)
-        elif event.action == "die" and event.name in self._killed:
-            self._killed.discard(event.name)
-            self._reconciler.stopped_by_hand(event.name)
-        elif event.action == "start":
-            self._killed.discard(event.name)  # a signal that did not end it
-        if event.action in {"start", "die", "destroy", "pause", "unpause", "oom"}:
-            self._reconciler.wake_known(event.name)
+    def _greet(self) -> None:
+        """An engine that is back tells nothing of what became of the games meanwhile, and all failed without it."""
+        self._stops.catch_up()
+        self._away = False
+        self._reconciler.wake_all(urgent=True)
+
+    def _listen(self) -> None:
+        for event in self._stops.follow():
+            if event.kind != "container":
+                self.network_changed.set()
+                self._reconciler.wake_all()
+            elif event.action in _ACTIONS:
+                self._reconciler.wake_known(event.name)

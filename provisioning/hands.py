@@ -8,9 +8,14 @@ from compose.runner import Compose
 from core.models import Ports
 from core.servers import Server, ServerTable
 from core.settings import Settings
+from provisioning.claims import Claims
+from provisioning.crashes import Crashes
 from provisioning.games import Games
 from provisioning.instances import Instances
 from provisioning.layout import Layout
+from provisioning.saving import Saving
+from provisioning.stops import Stops
+from provisioning.watchdog import Watchdog
 from rathole.supervisor import Supervisor
 
 
@@ -27,6 +32,11 @@ class Hands:
         supervisor: the tunnels.
         instances: the instance manager, as far as there is one.
         games: the games' own answers.
+        claims: whether a game with a password is closed to others.
+        saving: whether a game that is to be ended is saved.
+        watchdog: their answers through the tunnels.
+        crashes: counts their deaths.
+        stops: whose stop of a container it was.
         own_container: the agent's container; None where it runs outside one.
         clock: seconds that never go back.
     """
@@ -39,6 +49,11 @@ class Hands:
     supervisor: Supervisor
     instances: Instances
     games: Games
+    claims: Claims
+    saving: Saving
+    watchdog: Watchdog
+    crashes: Crashes
+    stops: Stops
     own_container: str | None
     clock: Callable[[], float]
 

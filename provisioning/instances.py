@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 from core.backoff import Backoff
 from core.errors import AgentError, ManagerFailed
+from core.failpoints import Failpoint, reached
 from core.log import get_logger
 from core.models import Ports
 from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import Settings
+from provisioning.asker import Asker
+from provisioning.budget import Budget
 from rathole.answer import Instance
 from rathole.config import RemoteHost, own_client_config, parse_client_config, render_client_config
 from rathole.manager import InstanceManager
@@ -22,16 +25,23 @@ log = get_logger("instances")
 _PATIENCE = 60.0
 # Where the manager or the VPS refuses us, only a change over there helps.
 _REFUSED_DELAY = 60.0
+# An instance that the VPS does not know is mended within 20 s, whenever the manager was asked last.
+_ASKED_DELAY = _LONGEST_AWAY = 15.0
+_AWAY = frozenset({"manager_unreachable", "manager_timeout"})
 _ORPHAN_INTERVAL = 30.0
+# An instance that is made anew can come with other ports, which its players then have to type.
+_REMAKES = Budget(times=3, window=600.0)
 
 
 @dataclass
 class _Attempts:
     """What came of asking for one server."""
 
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(limit=_LONGEST_AWAY))
     next_at: float = 0.0
     fault: AgentError | None = None
+    remakes: tuple[float, ...] = ()
+    wishes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -63,6 +73,7 @@ class Instances:
         self._attempts: dict[str, _Attempts] = {}
         self._guard = threading.Lock()
         self._tokens: dict[str, str | None] = {}
+        self._kept: dict[str, str] = {}
         self.released = threading.Event()
 
     def _of(self, server_id: str) -> _Attempts:
@@ -84,40 +95,62 @@ class Instances:
     def retry_now(self, server_id: str) -> None:
         """Ask at the next opportunity, and let the game wait for the answer: somebody asked for something."""
         attempts = self._of(server_id)
+        attempts.wishes += 1
         attempts.next_at, attempts.fault = 0.0, None
 
-    def ask(self, server: Server, user_token: str | None) -> None:
+    def ask(self, server: Server, asker: Asker) -> None:
         """Ask for the server's instance and keep the answer; a failure is remembered, not raised.
 
         Args:
             server: whose.
-            user_token: the token of the user on whose behalf it is done, if any.
+            asker: on whose behalf.
+        """
+        attempts = self._of(server.server_id)
+        with attempts.lock:
+            wishes = attempts.wishes
+            try:
+                self._ask(server, asker)
+            except AgentError as error:
+                if wishes == attempts.wishes:  # else somebody has asked since, and it is his turn
+                    self._failed(server.server_id, attempts, error)
+            else:
+                attempts.fault, attempts.next_at = None, self._clock() + _ASKED_DELAY
+                attempts.backoff.reset()
+
+    def may_remake(self, server_id: str) -> bool:
+        """Whether the instance was not made anew too often lately: 3 times in 10 minutes."""
+        return not _REMAKES.is_spent(self._of(server_id).remakes, self._clock())
+
+    def remake(self, server: Server, asker: Asker) -> None:
+        """Have the manager make the server's instance anew; a failure is remembered, not raised.
+
+        A rathole server of the manager's that died stays listed as running, and its client is refused.
         """
         attempts = self._of(server.server_id)
         with attempts.lock:
             try:
-                self._ask(server, user_token)
+                self._known_manager().delete(server.server_id, asker.user_token)
             except AgentError as error:
                 self._failed(server.server_id, attempts, error)
-            else:
-                attempts.fault, attempts.next_at = None, self._clock() + _REFUSED_DELAY
-                attempts.backoff.reset()
+                return
+            attempts.remakes = (*_REMAKES.recent(attempts.remakes, self._clock()), self._clock())
+        self.ask(server, asker)
 
     def _failed(self, server_id: str, attempts: _Attempts, error: AgentError) -> None:
         if attempts.fault is None or attempts.fault.code != error.code:
             log.warning(error.message, server=server_id, code=error.code)
-        away = error.code in {"manager_unreachable", "manager_timeout"}
-        delay = attempts.backoff.next_delay() if away else _REFUSED_DELAY
+        delay = attempts.backoff.next_delay() if error.code in _AWAY else _REFUSED_DELAY
         attempts.fault, attempts.next_at = error, self._clock() + delay
 
-    def _ask(self, server: Server, user_token: str | None) -> None:
+    def _ask(self, server: Server, asker: Asker) -> None:
         manager = self._known_manager()
-        self._clear_orphan(manager, server.server_id, user_token)
-        instance = self._create(manager, server, user_token)
+        self._clear_orphan(manager, server.server_id, asker.user_token)
+        instance = self._create(manager, server, asker)
         ports = self._ports(server, instance)
-        text = manager.client_config(server.server_id, user_token)
+        text = manager.client_config(server.server_id, asker.user_token)
+        reached(Failpoint.CONFIG_FETCHED)
         config = self._checked(server, ports, instance, text)
-        with self._servers.transaction():
+        with self._servers.transaction(Failpoint.INSTANCE_KEPT):
             self._servers.set_public(server.server_id, _public(instance), instance.public_host)
             self._servers.update(server.server_id, client_config=config)
 
@@ -128,28 +161,34 @@ class Instances:
 
     def _clear_orphan(self, manager: InstanceManager, server_id: str, user_token: str | None) -> None:
         """An instance left over from an earlier server of this id has that one's ports."""
-        if self._orphans.has(server_id):
-            manager.delete(server_id, user_token)
-            self._orphans.remove(server_id)
+        left_over = self._orphans.find(server_id)
+        if left_over:
+            manager.delete(left_over, user_token)
+            reached(Failpoint.INSTANCE_REMOVED)
+            self._orphans.remove(left_over)
 
-    def _create(self, manager: InstanceManager, server: Server, user_token: str | None) -> Instance:
+    def _create(self, manager: InstanceManager, server: Server, asker: Asker) -> Instance:
         """Make the instance, or anew where the manager lists a dead one (as it does after its own restart)."""
-        instance = self._patiently(manager, server, user_token)
+        instance = self._patiently(manager, server, asker)
         if instance.running is False:
             log.warning("The manager lists a dead instance; it is made anew.", server=server.server_id)
-            manager.delete(server.server_id, user_token)
-            instance = self._patiently(manager, server, user_token)
+            manager.delete(server.server_id, asker.user_token)
+            reached(Failpoint.INSTANCE_REMOVED)
+            instance = self._patiently(manager, server, asker)
         return instance
 
-    def _patiently(self, manager: InstanceManager, server: Server, user_token: str | None) -> Instance:
+    def _patiently(self, manager: InstanceManager, server: Server, asker: Asker) -> Instance:
         deadline = self._clock() + _PATIENCE
         while True:
             try:
-                return manager.create(server.server_id, server.spec.ports, user_token)
+                instance = manager.create(server.server_id, server.spec.ports, asker.user_token)
             except ManagerFailed as error:
                 # It took the connection and is busy with others: that is its way, so the call is repeated.
-                if error.code != "manager_timeout" or self._clock() >= deadline:
+                if error.code != "manager_timeout" or self._clock() >= deadline or not asker.waits():
                     raise
+            else:
+                reached(Failpoint.INSTANCE_MADE)
+                return instance
 
     def _ports(self, server: Server, instance: Instance) -> Ports:
         follow = self._settings.port_policy == "follow"
@@ -157,13 +196,12 @@ class Instances:
 
     def _checked(self, server: Server, ports: Ports, instance: Instance, text: str | None) -> str:
         """Return the client.toml to run: the manager's, checked, or our own where it has none."""
-        host = self._settings.rathole_instance_manager_host
         if text is not None:
             return self.check(server, ports, text, _public(instance))
         if instance.rathole_port is None:
             raise ManagerFailed("manager_failed", "The manager gave neither a client config nor a rathole port.")
         token = self._settings.rathole_token.get_secret_value()
-        host = self._settings.rathole_remote_host or host
+        host = self._settings.rathole_remote_host or self._settings.rathole_instance_manager_host
         return render_client_config(own_client_config(server.server_id, ports, host, instance.rathole_port, token))
 
     def check(self, server: Server, ports: Ports, text: str, granted: Ports | None) -> str:
@@ -211,20 +249,31 @@ class Instances:
         """
         if self._manager is not None:
             for server_id in self._orphans.all():
-                self._take_off(self._manager, server_id, self._tokens.pop(server_id, None))
+                if not self._take_off(self._manager, server_id, self._tokens.pop(server_id, None)):
+                    break
         return _ORPHAN_INTERVAL
 
-    def _take_off(self, manager: InstanceManager, server_id: str, user_token: str | None) -> None:
+    def _take_off(self, manager: InstanceManager, server_id: str, user_token: str | None) -> bool:
+        """Tell whether the manager answers: one that keeps silent for this instance does so for the next."""
         attempts = self._of(server_id)
         with attempts.lock:
-            if not self._orphans.has(server_id):
-                return  # a new server of this id has taken care of it
+            if self._orphans.find(server_id) is None:
+                return True  # a new server of this id has taken care of it
             try:
                 manager.delete(server_id, user_token)
             except ManagerFailed as error:
-                log.warning("The manager keeps an instance that is to go.", server=server_id, why=error.message)
-                return
+                self._say_kept(server_id, error)
+                return error.code not in _AWAY
+            self._kept.pop(server_id, None)
+            reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
+        return True
+
+    def _say_kept(self, server_id: str, error: ManagerFailed) -> None:
+        """Once for each reason: it is tried again each 30 s, maybe for ever."""
+        if self._kept.get(server_id) != error.code:
+            log.warning("The manager keeps an instance that is to go.", server=server_id, why=error.message)
+        self._kept[server_id] = error.code
 
 
 def _public(instance: Instance) -> Ports | None:

@@ -1,34 +1,43 @@
 """One server's keeper: looks, plans, acts, until all is as it should be; then waits for a reason to look again."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import count
 
 from core.backoff import Backoff
 from core.errors import AgentError, ComposeFailed, DockerUnavailable, StoreFailed
+from core.failpoints import Failpoint
 from core.log import get_logger
 from core.models import OperationKind
 from core.operations import Operation
 from core.servers import Server
 from provisioning.actions import Actions
+from provisioning.asker import Asker
+from provisioning.behind import Behind
+from provisioning.ending import Ending
 from provisioning.hands import Hands
 from provisioning.loops import Loop
+from provisioning.mending import Mending
 from provisioning.observe import Look, look
-from provisioning.operations import Operations
-from provisioning.plan import Action, plan
+from provisioning.operations import SAVE_FAILED, Operations
+from provisioning.plan import Action, is_wanted, plan
+from provisioning.record import keep_record
 from provisioning.together import run_together
 
 log = get_logger("keeper")
 
 _PASS_INTERVAL = 15.0
 _STARTING_INTERVAL = 1.0
+_DOWN_INTERVAL = 5.0
 _SHORTEST_WAIT = 0.1
 # A plan that is not done after so many rounds contradicts itself.
 _MAX_ROUNDS = 40
 # What Docker gives as the start of a container that was never started.
 _NEVER = "0001-"
+# A manager may take a minute to answer.
+_ASKS = frozenset({Action.ASK_MANAGER, Action.REMAKE_INSTANCE})
+_REFUSABLE = frozenset({OperationKind.STOP, OperationKind.RESTART})
 
 
 class Keeper:
@@ -47,16 +56,19 @@ class Keeper:
     ) -> None:
         self.server_id = server_id
         self.last_look: Look | None = None
-        self.user_token: str | None = None
         self._hands = hands
         self._actions = actions
         self._operations = operations
-        self._draining = draining
+        self._ending = Ending(hands, actions, operations, draining)
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._not_before = 0.0
+        self._taken_up = False
         self._cause: AgentError | None = None
+        self._mending = Mending()
         self._said: str | None = None
+        self._noticed: str | None = None
+        self._behind = Behind(f"manager for {server_id}", self.wake)
         self.loop = Loop(f"server {server_id}", self.step, self._wake)
 
     def wake(self, *, urgent: bool = False) -> None:
@@ -67,17 +79,20 @@ class Keeper:
 
     def step(self) -> float:
         """Bring the server to what it should be; return the seconds until it is worth looking again."""
+        if not self._taken_up:
+            self._actions.take_up(self.server_id)
+            self._taken_up = True
         for rounds in count(1):
             # In this order: an operation and its wish are written together, so the wish is never the older one.
             operation = self._operations.current(self.server_id)
+            self._take_notice(operation)
             server = self._hands.servers.get(self.server_id)
             if server is None:
                 return _PASS_INTERVAL
-            if self._draining.is_set():
-                server = replace(server, container_wanted=False)
             try:
                 _check_end(self.server_id, rounds)
-                if self._round(server, operation):
+                keep_record(self._hands.layout.record(server.server_id), server)
+                if self._round(self._ending.wished(server), operation):
                     break
             except AgentError as error:
                 return self._failed(server, operation, error)
@@ -87,21 +102,46 @@ class Keeper:
                 raise
         return self._until_next_look()
 
+    def _take_notice(self, operation: Operation | None) -> None:
+        """Somebody has asked for something, maybe with a token, so a manager that failed is asked at once."""
+        if operation and operation.operation_id != self._noticed:
+            self._noticed = operation.operation_id
+            self._hands.instances.retry_now(self.server_id)
+
     def _round(self, server: Server, operation: Operation | None) -> bool:
         """Look, plan and act once; tell whether nothing was left to do."""
+        asking = operation is None and self._behind.is_busy()  # before the look, which may see what came of it
         self.last_look = look(self._hands, server)
         if server.stopped_externally and self.last_look.seen.is_alive:
             server = self._started_again(server)
-        actions = plan(server, self._hands.ports(server), self.last_look.seen)
+        server = self._heeded(server, self.last_look)
+        server = self._hands.crashes.follow(server, self.last_look.container, ready=self.last_look.game.ready)
+        seen = self.last_look.seen
+        if asking:
+            seen = replace(seen, manager_due=False)
+        if operation and operation.kind is OperationKind.KILL:
+            seen = replace(seen, save_due=False)
+        actions = plan(server, self._hands.ports(server), seen)
         if self._is_settled(actions):
             self._settled(server, operation)
+            operation = None
         if not actions:
-            self._begin_anew()
+            if not (seen.manager_failed or seen.instance_stale):  # else the manager is only not to be asked yet
+                self._begin_anew()
             return True
         if self._hands.clock() < self._not_before and not operation:
             return True
         self._act(server, operation, actions)
         return False
+
+    def _heeded(self, server: Server, seen: Look) -> Server:
+        """Learn whether somebody stopped the game by hand, before it is started again."""
+        ended = seen.container is not None and seen.container.status == "exited"
+        if not (ended and is_wanted(server)) or server.deleting:
+            return server
+        self._hands.stops.catch_up()
+        now = self._hands.servers.get(self.server_id)
+        return replace(server, stopped_externally=now is not None and now.stopped_externally)
 
     def _started_again(self, server: Server) -> Server:
         """Whoever stopped the game by hand has started it again, so it is wanted once more."""
@@ -110,62 +150,80 @@ class Keeper:
         return replace(server, stopped_externally=False)
 
     def _is_settled(self, actions: set[Action]) -> bool:
-        """A manager that failed is asked again behind the caller's back: a game without tunnel is still a game."""
+        """A game is claimed, and a manager that failed asked again, behind the caller's back: it is a game by now."""
         failed = self.last_look is not None and self.last_look.seen.manager_failed
-        return not actions or (failed and actions == {Action.ASK_MANAGER})
+        behind = {Action.CLAIM, Action.ASK_MANAGER} if failed else {Action.CLAIM}
+        return actions <= behind
 
     def _begin_anew(self) -> None:
         """Let what failed before count no more."""
         self._backoff.reset()
+        self._mending.all_well()
         self._cause = self._said = None
 
     def _settled(self, server: Server, operation: Operation | None) -> None:
         if operation:
-            self._end(operation)
+            self._operations.end(operation)
         if server.failure_code:
             self._hands.servers.update(self.server_id, failure_code=None, failure_message=None)
 
     def _act(self, server: Server, operation: Operation | None, actions: set[Action]) -> None:
         """Do the actions side by side; the first error counts once all have ended."""
-        names = "+".join(sorted(actions))
         if operation:
-            self._operations.at_step(operation, names)
-        else:
-            log.info("Mending what is not as it should be.", server=self.server_id, step=names)
+            self._operations.at_step(operation, "+".join(sorted(actions)))
+        elif self.last_look:
+            self._mending.say(actions, server, self._hands.ports(server), self.last_look.seen)
         if actions == {Action.FORGET}:
             self._forget(server, operation)
             return
-        run_together([partial(self._do, action, server) for action in sorted(actions)])
+        if actions == {Action.SAVE_GAME} and self.last_look:
+            self._ending.save_and_end(server, self.last_look, operation)
+            return
+        asker = self._asker(operation)
+        tasks = {action: partial(self._do, action, server, asker) for action in sorted(actions)}
+        for action in actions & _ASKS if self._goes_on_meanwhile(operation) else ():  # one at most
+            self._behind.begin(tasks.pop(action))
+        run_together(list(tasks.values()))
 
-    def _do(self, action: Action, server: Server) -> None:
+    def _goes_on_meanwhile(self, operation: Operation | None) -> bool:
+        """Nobody waits for the manager's answer; a game that does not run yet does, as it may name other ports."""
+        return operation is None and self.last_look is not None and self.last_look.seen.is_alive
+
+    def _asker(self, operation: Operation | None) -> Asker:
+        """Whoever waits does so until his operation is superseded."""
+        if operation is None:
+            return Asker()
+        begun = operation.operation_id
+
+        def waits() -> bool:
+            current = self._operations.current(self.server_id)
+            return current is not None and current.operation_id == begun
+
+        return Asker(self._operations.token(operation), waits)
+
+    def _do(self, action: Action, server: Server, asker: Asker) -> None:
         if self.last_look:
-            self._actions.do(action, server, self.last_look, self.user_token)
+            self._actions.do(action, server, self.last_look, asker)
 
     def _forget(self, server: Server, operation: Operation | None) -> None:
         """Remove the row and end the operation: well if it was a delete, else with what made us undo it."""
         # Outside the transaction: whoever tends the tunnels holds their lock and then wants the store.
-        self._do(Action.FORGET, server)
-        token = self.user_token
+        asker = self._asker(operation)
+        self._do(Action.FORGET, server, asker)
+        token = asker.user_token
         if operation:
             error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
-            self._end(operation, error, along_with=lambda: self._remove(token))
+            self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
         else:
-            with self._hands.servers.transaction():
-                self._remove(token)
+            self._remove_row(token)
         self._begin_anew()
         self.last_look = None  # the next server of this id is another one
 
-    def _remove(self, user_token: str | None) -> None:
-        """Give the instance back as the row goes: also one that was asked for, and whose answer was lost."""
-        self._hands.instances.release(self.server_id, user_token)
-        self._hands.servers.remove(self.server_id)
-
-    def _end(
-        self, operation: Operation, error: AgentError | None = None, along_with: Callable[[], None] = lambda: None
-    ) -> None:
-        """End the operation, and with it what came with the request alone."""
-        self.user_token = None
-        self._operations.end(operation, error, along_with)
+    def _remove_row(self, user_token: str | None) -> None:
+        """Remove the row; the manager may have an instance even where none is kept, if we died in between."""
+        with self._hands.servers.transaction(Failpoint.ROW_REMOVED):
+            self._hands.instances.release(self.server_id, user_token)
+            self._hands.servers.remove(self.server_id)
 
     def _cause_of(self, server: Server) -> AgentError:
         """Return what made a provision be undone; over our own death only code and sentence are left of it."""
@@ -177,6 +235,8 @@ class Keeper:
         if error.code != self._said:
             log.warning(error.message, server=self.server_id, code=error.code)
         self._said = error.code
+        if operation and error.code == SAVE_FAILED and operation.kind in _REFUSABLE:
+            return self._refused(operation, error)
         delay = self._backoff.next_delay()
         self._not_before = self._hands.clock() + delay
         if operation is None:
@@ -187,6 +247,12 @@ class Keeper:
             # A full disk takes no word of itself; who waits is told all the same.
             self._operations.tell(operation, error)
             raise
+
+    def _refused(self, operation: Operation, error: AgentError) -> float:
+        """The game could not be saved and goes on, as if nobody had asked for its end."""
+        go_on = {"container_wanted": True, "restart_from": None}
+        self._operations.end(operation, error, lambda: self._hands.servers.update(self.server_id, **go_on))
+        return 0.0
 
     def _operation_failed(self, server: Server, operation: Operation, error: AgentError, delay: float) -> float:
         if server.deleting:
@@ -204,7 +270,7 @@ class Keeper:
             self._hands.servers.update(self.server_id, deleting=True)
         if undo and not isinstance(error, DockerUnavailable):
             return 0.0  # the operation ends with this error when nothing is left
-        self._end(operation, error)
+        self._operations.end(operation, error)
         return delay
 
     def _ever_ran(self) -> bool:
@@ -212,13 +278,15 @@ class Keeper:
         return container is not None and not container.started_at.startswith(_NEVER)
 
     def _until_next_look(self) -> float:
-        """Look again when the manager may be asked, soon while a game starts, else each 15 s."""
+        """Look again when the manager may be asked, soon while a game starts or its tunnel is down, else each 15 s."""
         now, last = self._hands.clock(), self.last_look
         waits = [_PASS_INTERVAL]
         if self._not_before > now:
             waits.append(self._not_before - now)
-        if last and last.seen.is_alive and not last.game.ready:
+        if last and last.seen.is_alive and not (last.game.ready and last.game.settled):
             waits.append(_STARTING_INTERVAL)
+        if self._hands.supervisor.status(self.server_id).down_since is not None:
+            waits.append(_DOWN_INTERVAL)
         if last and last.seen.manager_failed:
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
         return min(waits)

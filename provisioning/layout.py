@@ -38,6 +38,15 @@ class Layout:
         """What is yet to be removed of one server."""
         return self.trash / server_id
 
+    def credentials(self, server_id: str) -> Path:
+        """The admin password of one game, where the agent set it."""
+        return self.root / "credentials" / f"{server_id}.json"
+
+    @property
+    def servers(self) -> Path:
+        """The folder of all game servers."""
+        return self.root / "satisfactory"
+
     def tunnel(self, server_id: str) -> Path:
         """Folder of one tunnel: client.toml and client.log."""
         return self.tunnels / server_id
@@ -48,7 +57,7 @@ class Layout:
 
     def server(self, server_id: str) -> Path:
         """Folder of one game server."""
-        return self.root / "satisfactory" / server_id
+        return self.servers / server_id
 
     def compose_file(self, server_id: str) -> Path:
         """The compose file of one game server."""

@@ -39,15 +39,23 @@ class Loop:
         name: what it is called in the log and in the health report.
         step: one pass; returns the seconds until the next.
         wake: set by whoever wants the next pass now.
+        longest_pause: the limit of the backoff, in seconds.
     """
 
-    def __init__(self, name: str, step: Callable[[], float], wake: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], float],
+        wake: threading.Event | None = None,
+        *,
+        longest_pause: float = 60.0,
+    ) -> None:
         self.name = name
         self.failures = 0
         self._step = step
         self._wake = wake or threading.Event()
         self._stopping = False
-        self._backoff = Backoff(first=1.0, limit=60.0)
+        self._backoff = Backoff(first=1.0, limit=longest_pause)
         self._last_pass = time.monotonic()
         self._due_in = 0.0
         self._fault: str | None = None

@@ -1,17 +1,19 @@
 """All keepers: one for each server, made when the server is and ended when it is gone."""
 
 import threading
+from collections.abc import Callable
 
-from core.log import get_logger
 from provisioning.actions import Actions
 from provisioning.hands import Hands
 from provisioning.keeper import Keeper
 from provisioning.observe import Look
 from provisioning.operations import Operations
 
-log = get_logger("reconciler")
-
 _STOP_SECONDS = 5.0
+
+
+def _always() -> bool:
+    return True
 
 
 class Reconciler:
@@ -21,6 +23,9 @@ class Reconciler:
         hands: what they look and act with.
         operations: what was asked for.
         actions: how each action is done.
+
+    Attributes:
+        draining: set when all games shall stop, whatever is wanted of them.
     """
 
     def __init__(self, hands: Hands, operations: Operations, actions: Actions) -> None:
@@ -31,6 +36,15 @@ class Reconciler:
         self._lock = threading.Lock()
         self._running = False
         self.draining = threading.Event()
+        self._stays: Callable[[], bool] = _always
+
+    def heed(self, stays: Callable[[], bool]) -> None:
+        """Begin nothing new once `stays` says that this process is about to end."""
+        self._stays = stays
+
+    def is_leaving(self) -> bool:
+        """Whether nothing new is to be begun: all games shall stop, or this process is about to end."""
+        return self.draining.is_set() or not self._stays()
 
     def start(self) -> None:
         """Give every server its keeper."""
@@ -39,8 +53,9 @@ class Reconciler:
             self.wake(server.server_id)
 
     def stop(self) -> None:
-        """End every keeper after what it is doing now, within 5 s."""
+        """End every keeper after what it is doing now, within 5 s; nobody waits for what is not done by then."""
         self._running = False
+        self._operations.park()
         with self._lock:
             keepers = list(self._keepers.values())
         for keeper in keepers:
@@ -48,12 +63,11 @@ class Reconciler:
         for keeper in keepers:
             keeper.loop.stop(_STOP_SECONDS / max(len(keepers), 1))
 
-    def wake(self, server_id: str, *, user_token: str | None = None, urgent: bool = False) -> None:
+    def wake(self, server_id: str, *, urgent: bool = False) -> None:
         """Let the server be looked at now; begin to keep it where that was not done yet.
 
         Args:
             server_id: whose turn it is.
-            user_token: the token of the user who asks, for calls to the manager on his behalf.
             urgent: forget the backoff of what failed before.
         """
         if not self._running:
@@ -63,16 +77,14 @@ class Reconciler:
             if keeper is None:
                 keeper = Keeper(server_id, self._hands, self._actions, self._operations, self.draining)
                 self._keepers[server_id.lower()] = keeper
-                keeper.user_token = user_token
                 keeper.loop.start()
                 return
-        keeper.user_token = user_token or keeper.user_token
         keeper.wake(urgent=urgent)
 
-    def wake_all(self) -> None:
-        """Let every server be looked at now."""
+    def wake_all(self, *, urgent: bool = False) -> None:
+        """Let every server be looked at now; `urgent` forgets the backoff of what failed before."""
         for server_id in self.kept():
-            self.wake(server_id)
+            self.wake(server_id, urgent=urgent)
 
     def kept(self) -> list[str]:
         """Return the ids that have a keeper."""
@@ -104,10 +116,3 @@ class Reconciler:
         """Let the server of this name be looked at now, if it is one of ours."""
         if self._hands.servers.get(name):
             self.wake(name)
-
-    def stopped_by_hand(self, name: str) -> None:
-        """Respect that somebody stopped a game's container himself."""
-        server = self._hands.servers.get(name)
-        if server and server.container_wanted and not server.deleting:
-            log.info("The container was stopped by hand; it stays so until the next start.", server=name)
-            self._hands.servers.update(name, stopped_externally=True)

@@ -1,13 +1,14 @@
 """Everything that runs in the background: started once the worker owns the data directory, ended before it exits."""
 
 import socket
-import time
+from collections.abc import Callable
 
 from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import StoreFailed
 from core.files import make_private_directory, remove_tree
 from core.log import get_logger
 from core.store import Store
+from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
 from provisioning.hands import Hands
 from provisioning.loops import Loop, LoopHealth
@@ -17,8 +18,9 @@ from provisioning.trust import TrustedNetworks
 log = get_logger("runtime")
 
 _NETWORK_INTERVAL = 15.0
+# How soon it is seen that Docker is back.
+_DOCKER_INTERVAL = 5.0
 _TUNNEL_INTERVAL = 0.5
-_STOP_SECONDS = 2.0
 
 
 class Runtime:
@@ -30,6 +32,7 @@ class Runtime:
         reconciler: keeps the servers.
         events: follows Docker.
         trust: looks at Docker's networks again and again.
+        dangling: looks for what belongs to no server.
         heartbeat: tells the orchestrator of us; None where there is none.
     """
 
@@ -40,6 +43,7 @@ class Runtime:
         reconciler: Reconciler,
         events: DockerEvents,
         trust: TrustedNetworks,
+        dangling: Dangling,
         heartbeat: Loop | None,
     ) -> None:
         self._store = store
@@ -50,16 +54,23 @@ class Runtime:
         self._taken_up = False
         watched = [
             Loop("tunnels", self._tend_tunnels),
-            Loop("docker_events", events.step),
-            Loop("network", self._tend_network),
+            Loop("docker_events", events.step, longest_pause=_DOCKER_INTERVAL),
+            Loop("network", self._tend_network, events.network_changed, longest_pause=_NETWORK_INTERVAL),
             Loop("orphans", hands.instances.step, hands.instances.released),
             Loop("keepers", self._tend_keepers),
+            Loop("watchdog", hands.watchdog.step),
+            Loop("dangling", dangling.step),
         ]
         self._loops = watched + ([heartbeat] if heartbeat else [])
 
-    def start(self) -> None:
-        """Begin; the caller owns the data directory."""
+    def start(self, stays: Callable[[], bool] = lambda: True) -> None:
+        """Begin; the caller owns the data directory.
+
+        Args:
+            stays: whether this process is not about to end; while it is, nothing new is begun.
+        """
         self._owner = True
+        self._reconciler.heed(stays)
         if self._hands.own_container is None:
             log.warning("The agent runs outside a container, where server names do not resolve: it starts no tunnel.")
         for loop in self._loops:
@@ -67,12 +78,10 @@ class Runtime:
 
     def stop(self) -> None:
         """End the loops. Games and tunnels go on: the next worker takes them up."""
+        # Only an operation under way is worth a wait; a loop's pass may end anywhere, and one listens for 15 s.
         for loop in self._loops:
             loop.stop(0)
         self._reconciler.stop()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for loop in self._loops:
-            loop.stop(max(0.0, deadline - time.monotonic()))
 
     def alive(self) -> dict[str, LoopHealth]:
         """Return how each loop is, by name."""
@@ -98,6 +107,8 @@ class Runtime:
             self._reconciler.start()
             self._empty_trash()
             self._taken_up = True
+        elif self._hands.own_container:
+            self._hands.supervisor.end_strays()
         return self._reconciler.drop_gone()
 
     def _tend_tunnels(self) -> float:
@@ -110,10 +121,18 @@ class Runtime:
         network = ensure_network(self._hands.engine, NETWORK)
         own = self._hands.own_container
         if own:
-            ensure_member(self._hands.engine, network, own, socket.gethostname())
+            if ensure_member(self._hands.engine, network, own, socket.gethostname()):
+                self._was_off_network()
             self._join_orchestrator(own)
         self._trust.check()
         return _NETWORK_INTERVAL
+
+    def _was_off_network(self) -> None:
+        """Whoever sent a packet meanwhile is stuck, so every tunnel is begun anew when its game answers again."""
+        log.warning("The agent's container was not on satis_network; it is put on it, and all tunnels are begun anew.")
+        for server in self._hands.servers.all():
+            self._hands.servers.update(server.server_id, bounced_for=None)
+        self._reconciler.wake_all()
 
     def _join_orchestrator(self, own: str) -> None:
         name = self._hands.settings.orchestrator_network

@@ -1,24 +1,33 @@
 """The servers, as the HTTP face speaks of them: every call writes a wish down, wakes the keeper and waits."""
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
+from compose.container import Container
 from core.errors import Conflict, DeadlinePassed, NotFound, ShuttingDown
-from core.models import OperationKind, Ports, ServerSpec
+from core.models import OperationKind, Ports, SaveOutcome, ServerSpec
 from core.operations import Operation
 from core.servers import Server
 from provisioning.actions import Actions
 from provisioning.admission import Admission
+from provisioning.dangling import Dangling
 from provisioning.hands import Hands
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
-from provisioning.view import Facts, ServerView, view_of
-from rathole.supervisor import TunnelStatus
+from provisioning.view import ClientView, Facts, ServerView, view_of
 
 # A first pull of the game's image takes minutes; the orchestrator sets no timeout of its own.
 _PATIENCE = 600.0
 _DRAIN_PATIENCE = 150.0
+# The wish that a game runs, whoever stopped it or gave it up before.
+_RUN_AGAIN: dict[str, bool | None] = {
+    "container_wanted": True,
+    "stopped_externally": False,
+    "crashed": False,
+    "deaths": None,
+}
 
 
 class Cleanup(StrEnum):
@@ -29,21 +38,6 @@ class Cleanup(StrEnum):
     RATHOLE = "rathole"  # the tunnel and its files only
 
 
-@dataclass(frozen=True)
-class ClientView:
-    """The tunnel client of one server, as the wire names it.
-
-    Attributes:
-        config_path: its client.toml.
-        ports: the public ports.
-        status: what the supervisor says.
-    """
-
-    config_path: str
-    ports: Ports
-    status: TunnelStatus
-
-
 class Servers:
     """All that can be asked of the servers.
 
@@ -52,13 +46,17 @@ class Servers:
         operations: what is under way.
         actions: how a kill is done.
         reconciler: the keepers.
+        dangling: knows what belongs to no server.
     """
 
-    def __init__(self, hands: Hands, operations: Operations, actions: Actions, reconciler: Reconciler) -> None:
+    def __init__(
+        self, hands: Hands, operations: Operations, actions: Actions, reconciler: Reconciler, dangling: Dangling
+    ) -> None:
         self._hands = hands
         self._actions = actions
         self._operations = operations
         self._reconciler = reconciler
+        self._dangling = dangling
         self._admission = Admission(hands, operations)
         self._table = hands.servers
 
@@ -69,53 +67,80 @@ class Servers:
             AgentError: Conflict where id or ports are taken, else what made the server impossible.
         """
         self._check_changeable()
-        operation = self._admission.admit(spec)
+        operation = self._admission.admit(spec, user_token)
         if operation:
-            self._carry_out(operation, user_token)
+            self._carry_out(operation)
+        else:
+            self._take_up_tunnel(spec.server_id, user_token)
         return self.view(spec.server_id)
+
+    def _take_up_tunnel(self, server_id: str, user_token: str | None) -> None:
+        """Ask for a tunnel again that the manager refused for want of a user's token, now that there is one."""
+        fault = self._hands.instances.fault(server_id)
+        if user_token and fault and fault.code == "auth_refused":
+            with contextlib.suppress(Conflict):  # something else is under way, whose caller has his own token
+                self._change(server_id, OperationKind.RECONFIGURE, lambda: False, user_token)
 
     def start(self, server_id: str, user_token: str | None = None) -> ServerView:
         """Run a server, with its tunnel, at the address it had."""
+        self._check_changeable()  # first, since it alone is quick to say that Docker is away
+        self._hands.stops.catch_up()  # what was stopped by hand before this counts no more
         self._change(
             server_id,
             OperationKind.START,
-            lambda: self._table.update(
-                server_id, container_wanted=True, tunnel_wanted=True, stopped_externally=False, restart_from=None
-            ),
+            lambda: self._table.update(server_id, tunnel_wanted=True, restart_from=None, **_RUN_AGAIN),
             user_token,
         )
         return self.view(server_id)
 
-    def restart(self, server_id: str, user_token: str | None = None) -> ServerView:
-        """Stop a server and run it again."""
+    def restart(self, server_id: str, user_token: str | None = None, *, force: bool = False) -> SaveOutcome | None:
+        """Stop a server and run it again; return what came of saving it, None where there was nothing to save.
+
+        Raises:
+            Conflict: it could not be saved, and `force` was not given.
+        """
         self._check_changeable()  # first, since it alone is quick to say that Docker is away
         container = self._hands.engine.container(self._known(server_id).server_id)
-        self._change(
+        self._hands.stops.catch_up()
+        return self._change(
             server_id,
             OperationKind.RESTART,
             lambda: self._table.update(
-                server_id,
-                container_wanted=True,
-                stopped_externally=False,
-                restart_from=container.started_at if container else None,
+                server_id, restart_from=container.started_at if container else None, **_RUN_AGAIN
             ),
             user_token,
+            force=force,
         )
-        return self.view(server_id)
 
-    def stop(self, server_id: str, cleanup: Cleanup = Cleanup.STOP, user_token: str | None = None) -> None:
-        """Stop a server as far as `cleanup` says; one that is not there, or about to go, is stopped already."""
+    def stop(
+        self,
+        server_id: str,
+        cleanup: Cleanup = Cleanup.STOP,
+        user_token: str | None = None,
+        *,
+        force: bool = False,
+    ) -> SaveOutcome | None:
+        """Stop a server as far as `cleanup` says; one that is not there, or about to go, is stopped already.
+
+        Returns:
+            What came of saving it; None where there was nothing to save.
+
+        Raises:
+            Conflict: it could not be saved, and `force` was not given.
+        """
         server = self._table.get(server_id)
         if server is None:
-            return
+            return None
         if cleanup is Cleanup.DELETE:
             self.delete(server_id, user_token)
         elif server.deleting:
-            return
+            return None
         elif cleanup is Cleanup.RATHOLE:
             self._drop_tunnel(server_id, user_token)
         else:
-            self._change(server_id, OperationKind.STOP, lambda: self._unwant(server_id), user_token)
+            unwant = partial(self._unwant, server_id)
+            return self._change(server_id, OperationKind.STOP, unwant, user_token, force=force)
+        return None
 
     def kill(self, server_id: str) -> ServerView:
         """Kill a server's container at once, whatever else is under way, and leave it stopped."""
@@ -126,7 +151,7 @@ class Servers:
             self._actions.kill(server.server_id)
         finally:
             self._reconciler.wake(server_id, urgent=True)  # the wish is written down, and goes on without us
-        self._carry_out(operation, None)
+        self._carry_out(operation)
         return self.view(server_id)
 
     def _unwant(self, server_id: str) -> None:
@@ -140,9 +165,9 @@ class Servers:
         if self._table.get(server_id) is None:
             return
         operation = self._operations.begin(
-            server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True)
+            server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True), user_token
         )
-        self._reconciler.wake(server_id, user_token=user_token, urgent=True)
+        self._reconciler.wake(server_id, urgent=True)
         self._hands.engine.ping()
         self._operations.wait(operation, _PATIENCE)
 
@@ -170,12 +195,8 @@ class Servers:
                 f"{server_id} has the ports {server.spec.game_port} and {server.spec.beacon_port}; "
                 "delete it and spawn it again to change them.",
             )
-        self._change(
-            server_id,
-            OperationKind.RECONFIGURE,
-            lambda: self._table.update(server_id, tunnel_wanted=True),
-            user_token,
-        )
+        change = partial(self._table.update, server_id, tunnel_wanted=True)
+        self._change(server_id, OperationKind.RECONFIGURE, change, user_token)
 
     def stop_tunnel(self, server_id: str, user_token: str | None = None) -> None:
         """Take a running server's tunnel and address away; a stopped one keeps its address for the next start."""
@@ -184,12 +205,8 @@ class Servers:
             self._drop_tunnel(server_id, user_token)
 
     def _drop_tunnel(self, server_id: str, user_token: str | None) -> None:
-        self._change(
-            server_id,
-            OperationKind.RECONFIGURE,
-            lambda: self._table.update(server_id, tunnel_wanted=False),
-            user_token,
-        )
+        change = partial(self._table.update, server_id, tunnel_wanted=False)
+        self._change(server_id, OperationKind.RECONFIGURE, change, user_token)
 
     def stop_games(self) -> None:
         """Stop every game without changing what is wanted, because the agent is about to be taken down.
@@ -206,7 +223,11 @@ class Servers:
             raise DeadlinePassed("games_still_run", f"Still running: {running}. The agent goes on with all games.")
 
     def _running(self) -> list[str]:
-        return [view.server_id for view in self.views() if _may_run(view)]
+        return [view.server_id for view in self.views() if view.may_run]
+
+    def knows(self, server_id: str) -> bool:
+        """Whether there is such a server."""
+        return self._table.get(server_id) is not None
 
     def view(self, server_id: str) -> ServerView:
         """Return what is wanted and seen of a server.
@@ -219,6 +240,10 @@ class Servers:
     def views(self) -> list[ServerView]:
         """Return every server, the oldest first."""
         return [self._view(server) for server in self._table.all()]
+
+    def dangling(self) -> tuple[Container, ...]:
+        """Return the containers that look like a server's and are none that we know, as last seen."""
+        return self._dangling.containers
 
     def clients(self) -> dict[str, ClientView]:
         """Return the tunnel client of every server that has a configuration for one."""
@@ -248,27 +273,27 @@ class Servers:
         return server
 
     def _change(
-        self, server_id: str, kind: OperationKind, change: Callable[[], None], user_token: str | None = None
-    ) -> None:
+        self,
+        server_id: str,
+        kind: OperationKind,
+        change: Callable[[], object],
+        user_token: str | None = None,
+        *,
+        force: bool = False,
+    ) -> SaveOutcome | None:
         server = self._known(server_id)
         if server.deleting:
             raise Conflict("server_deleting", f"{server.server_id} is being deleted; wait until it is gone.")
         self._check_changeable()
-        self._carry_out(self._operations.begin(server_id, kind, change), user_token)
+        operation = self._operations.begin(server_id, kind, change, user_token, force=force)
+        self._carry_out(operation)
+        return self._operations.get(operation).save
 
-    def _carry_out(self, operation: Operation, user_token: str | None) -> None:
-        self._hands.instances.retry_now(operation.server_id)
-        self._reconciler.wake(operation.server_id, user_token=user_token, urgent=True)
+    def _carry_out(self, operation: Operation) -> None:
+        self._reconciler.wake(operation.server_id, urgent=True)
         self._operations.wait(operation, _PATIENCE)
 
     def _check_changeable(self) -> None:
-        if self._reconciler.draining.is_set():
+        if self._reconciler.is_leaving():
             raise ShuttingDown("shutting_down", "The agent is being taken down and begins nothing new.")
         self._hands.engine.ping()
-
-
-def _may_run(view: ServerView) -> bool:
-    """Whether a game runs, for all that is known: nobody may have looked yet."""
-    if view.container is None:
-        return view.observed_at is None
-    return view.container.status in {"running", "restarting", "paused"}

@@ -8,8 +8,12 @@ from core.models import OperationKind, Phase, Ports, ServerSpec, TunnelReason, T
 from core.operations import Operation
 from core.servers import Server
 from core.settings import Settings
+from provisioning.budget import Deaths
+from provisioning.crashes import Crash
 from provisioning.observe import Look
-from rathole.supervisor import TunnelStatus
+from provisioning.plan import ALIVE
+from provisioning.watchdog import Verdict
+from rathole.status import TunnelStatus
 
 _MANAGER_REASONS = {
     "auth_refused": TunnelReason.AUTH_REFUSED,
@@ -25,13 +29,13 @@ class TunnelView:
 
     Attributes:
         state: of the whole tunnel.
-        reason: why it is not up, a code.
+        reason: why it is not up, where there is a code for it.
         message: the same, as a sentence.
         status: what the supervisor says, with each service.
     """
 
     state: TunnelState
-    reason: str | None
+    reason: TunnelReason | None
     message: str
     status: TunnelStatus
 
@@ -52,6 +56,7 @@ class ServerView:
         operation: the newest, under way or ended.
         pending_changes: what is wanted differs from what runs, and is applied at the next stop and start.
         observed_at: when Docker was last seen, ISO 8601; None before that.
+        last_crash: how the game was given up the last time; None where it never was.
     """
 
     spec: ServerSpec
@@ -65,6 +70,7 @@ class ServerView:
     operation: Operation | None
     pending_changes: bool
     observed_at: str | None
+    last_crash: Crash | None = None
 
     @property
     def server_id(self) -> str:
@@ -75,6 +81,28 @@ class ServerView:
     def requested_ports(self) -> Ports:
         """The ports of the request."""
         return self.spec.ports
+
+    @property
+    def may_run(self) -> bool:
+        """Whether a game runs, for all that is known: nobody may have looked yet."""
+        if self.container is None:
+            return self.observed_at is None
+        return self.container.status in ALIVE
+
+
+@dataclass(frozen=True)
+class ClientView:
+    """The tunnel client of one server, as the wire names it.
+
+    Attributes:
+        config_path: its client.toml.
+        ports: the public ports.
+        status: what the supervisor says.
+    """
+
+    config_path: str
+    ports: Ports
+    status: TunnelStatus
 
 
 @dataclass(frozen=True)
@@ -106,8 +134,9 @@ def view_of(facts: Facts) -> ServerView:
         ports=server.public_ports or server.spec.ports,
         public_address=_public_address(facts.settings, server),
         operation=facts.operation,
-        pending_changes=look is not None and alive and not look.seen.compose_file_right,
+        pending_changes=look is not None and alive and look.differs,
         observed_at=look.observed_at if look else None,
+        last_crash=Crash.of(server),
     )
 
 
@@ -151,7 +180,18 @@ def _tunnel(facts: Facts) -> TunnelView:
         return TunnelView(
             status.state, TunnelReason.CONTAINER_DOWN, "The game does not run, so nor does its tunnel.", status
         )
+    if status.state is TunnelState.UP and facts.look and facts.look.seen.path is Verdict.FAILED:
+        return TunnelView(TunnelState.DEGRADED, TunnelReason.DATA_PATH_FAILED, _silent_path(facts), status)
     return TunnelView(status.state, status.reason, status.message, status)
+
+
+def _silent_path(facts: Facts) -> str:
+    port = (facts.server.public_ports or facts.server.spec.ports).game
+    return (
+        f"The game answers on this host and not through its tunnel, which was begun anew in vain. Check on the VPS "
+        f"that its firewall lets {port}/udp in, and that its rathole server could bind that port: where it could "
+        f"not, its log says 'Address already in use'."
+    )
 
 
 def _reason_of(fault: AgentError) -> TunnelReason:
@@ -168,20 +208,19 @@ def _phase(facts: Facts, tunnel: TunnelView) -> tuple[Phase, str | None, str]:
         return Phase.DELETING, None, "The server is being removed with its data."
     if under_way and under_way.kind is OperationKind.PROVISION:
         return Phase.PROVISIONING, None, f"The server is being set up ({under_way.step or 'waiting'})."
-    if server.stopped_externally:
-        return (
-            Phase.STOPPED_EXTERNALLY,
-            None,
-            "Somebody stopped the container by hand; start the server to run it again.",
-        )
-    if not server.container_wanted:
-        return _stopped(facts)
+    if server.stopped_externally or server.crashed or not server.container_wanted:
+        return _at_rest(facts)
     if facts.look is None or not facts.look.seen.is_alive:
         return _not_running(server)
     return _running(facts, tunnel)
 
 
-def _stopped(facts: Facts) -> tuple[Phase, str | None, str]:
+def _at_rest(facts: Facts) -> tuple[Phase, str | None, str]:
+    if facts.server.stopped_externally:
+        text = "Somebody stopped the container by hand; start the server to run it again."
+        return Phase.STOPPED_EXTERNALLY, None, text
+    if facts.server.container_wanted and (crash := Crash.of(facts.server)):
+        return Phase.CRASHED, crash.reason, crash.message
     if facts.look and facts.look.seen.is_alive:
         return Phase.STOPPING, None, "The server is being stopped."
     return Phase.STOPPED, None, "The server is stopped; its data is kept."
@@ -193,9 +232,23 @@ def _not_running(server: Server) -> tuple[Phase, str | None, str]:
     return Phase.STARTING, None, "The container is about to run."
 
 
+def _starting(facts: Facts) -> tuple[Phase, str | None, str]:
+    deaths = Deaths.from_json(facts.server.deaths)
+    if deaths.oom_killed:
+        return (
+            Phase.STARTING,
+            "oom_killed",
+            "The game was ended for want of memory and starts again; give it more (ramAllocation).",
+        )
+    if deaths.unready:
+        text = f"The game ended before it was ready ({deaths.unready} in a row); Docker starts it again and again."
+        return Phase.STARTING, "died_before_ready", text
+    return Phase.STARTING, None, "The game loads; it can take minutes, at the first start much longer."
+
+
 def _running(facts: Facts, tunnel: TunnelView) -> tuple[Phase, str | None, str]:
     if facts.look and not facts.look.game.ready:
-        return Phase.STARTING, None, "The game loads; it can take minutes, at the first start much longer."
+        return _starting(facts)
     reached = tunnel.state is TunnelState.UP or (facts.settings.manager_url is None and not facts.server.client_config)
     if reached:
         return Phase.READY, None, "Players can join."

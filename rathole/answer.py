@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ManagerFailed
+from core.hosts import is_host_name
 
 _MAX_SENTENCE = 200
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _is_public(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
-        return bool(_HOST.fullmatch(host)) and host.lower() not in ("localhost", "none")
+        return is_host_name(host) and host.lower() not in ("localhost", "none")
     return not (address.is_loopback or address.is_unspecified)
 
 

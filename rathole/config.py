@@ -17,12 +17,12 @@ import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from core.errors import InvalidRequest
+from core.hosts import is_host_name
 from core.models import Ports
 
 MAX_BYTES = 64 * 1024
 MAX_SERVICES = 16
 _X25519_KEY_BYTES = 32
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})")
 _QUOTE_LIMIT = 120
 
 
@@ -275,7 +275,7 @@ def _split_address(key: str, address: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ConfigRefused(f"{key} is {_quoted(address)}, which has no port.", key=key)
-    if not (_HOST.fullmatch(host) or _address_of(host)):
+    if not (is_host_name(host) or _address_of(host)):
         raise ConfigRefused(f"{key} is {_quoted(address)}, which has no host.", key=key)
     return host, int(port)
 

@@ -2,16 +2,12 @@
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
-from core.files import PRIVATE_FILE
-from core.log import get_logger
+from core.rotation import copy_aside, rotated
 
 MAX_BYTES = 10 * 1024 * 1024  # a client whose VPS is away writes 39 MB a day (measured)
 _TAIL_BYTES = 256 * 1024
-
-log = get_logger("rathole")
 
 
 class LogFile:
@@ -45,35 +41,22 @@ class LogFile:
         """Return the end of what was written so far, the rotated file's too, and go on from there."""
         self._offset = max(0, self._size() - _TAIL_BYTES)
         lines = self.new_lines()
-        older = LogFile(self._rotated)
+        older = LogFile(rotated(self.path))
         older._offset = max(0, older._size() - _TAIL_BYTES)
         return older.new_lines() + lines
 
     def rotate(self) -> list[str]:
         """Copy a file that is too large aside and empty it; return the lines that came meanwhile.
 
-        It is emptied, not renamed, since rathole holds it open; rathole appends, so it goes on at the new end.
         A line of the microseconds between the last look and the emptying is lost.
         """
         if self._size() < self._max_bytes:
             return []
-        try:
-            self._copy_aside()
-        except OSError as error:  # a full disk: the old lines go, so that there is room
-            log.warning("The log of a rathole client could not be kept.", file=str(self.path), cause=str(error))
+        copy_aside(self.path)
         lines = self.new_lines()
         os.truncate(self.path, 0)
         self._offset, self._rest = 0, b""
         return lines
-
-    @property
-    def _rotated(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.1")
-
-    def _copy_aside(self) -> None:
-        descriptor = os.open(self._rotated, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-        with self.path.open("rb") as source, os.fdopen(descriptor, "wb") as target:
-            shutil.copyfileobj(source, target)
 
     def _size(self) -> int:
         with contextlib.suppress(FileNotFoundError):

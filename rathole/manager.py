@@ -6,6 +6,7 @@ What it answers comes from another machine: it is bounded in size and time, and 
 import re
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -38,9 +39,11 @@ _RETRY = Retry(
 class InstanceManager:
     """Speaks to the manager that `settings` name. Safe to use from several threads.
 
-    Every method but `reachable` raises ManagerFailed with one of the codes `manager_unreachable`,
+    Every method raises ManagerFailed with one of the codes `manager_unreachable`,
     `manager_timeout`, `auth_refused`, `manager_refused` (4xx; `details.status`) and `manager_failed`.
-    Where a user's token is given it is used in place of the agent's own, and sent nowhere else.
+    Where a user's token is given it is used in place of the agent's own, and sent nowhere else. A manager that
+    answers it with 401 does not know users, as the edge does not: then it is asked once more with the agent's own.
+    403 is a manager's last word.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -95,14 +98,6 @@ class InstanceManager:
         if reply.status != 404:
             self._check(reply, user_token)
 
-    def reachable(self) -> bool:
-        """Tell whether the manager answers at all, and is well."""
-        try:
-            reply = self._send("GET", "/health", {}, {}, None)
-            return reply.status == 200 and json_of(reply.body).get("status") == "healthy"
-        except ManagerFailed:
-            return False
-
     def _call(
         self,
         method: str,
@@ -112,15 +107,23 @@ class InstanceManager:
         query: dict[str, str] | None = None,
         body: dict[str, object] | None = None,
     ) -> Reply:
+        reply = self._call_as(user_token, method, path, query or {}, body)
+        if reply.status == HTTPStatus.UNAUTHORIZED and user_token and (self._access_token or self._token):
+            return self._call_as(None, method, path, query or {}, body)
+        return reply
+
+    def _call_as(
+        self, user_token: str | None, method: str, path: str, query: dict[str, str], body: dict[str, object] | None
+    ) -> Reply:
         bearer = user_token or self._access_token
         if bearer:
-            return self._send(method, path, {"Authorization": f"Bearer {bearer}".encode()}, query or {}, body)
+            return self._send(method, path, {"Authorization": f"Bearer {bearer}".encode()}, query, body)
         # The first generation wants the token inside the request as well.
         legacy = {"token": self._token} if self._token and self._legacy else {}
         headers = {"X-API-Token": self._token.encode()} if self._token else {}
         if body is not None:
-            return self._send(method, path, headers, query or {}, {**body, **legacy})
-        return self._send(method, path, headers, {**(query or {}), **legacy}, None)
+            return self._send(method, path, headers, query, {**body, **legacy})
+        return self._send(method, path, headers, {**query, **legacy}, None)
 
     def _send(
         self, method: str, path: str, headers: dict[str, bytes], query: dict[str, str], body: dict[str, object] | None
@@ -164,13 +167,19 @@ class InstanceManager:
         if reply.status == 200 and json_of(reply.body).get("status", "success") == "success":
             return
         if reply.status == 401:
-            raise self._fault(
-                "auth_refused", "refuses the agent's token; set ACCESS_TOKEN, or send the request with a user's token"
-            )
+            raise self._fault("auth_refused", self._refusal())
         said = self._redacted(sentence_of(reply.body), user_token)
         if 400 <= reply.status < 500:
             raise self._fault("manager_refused", f"refused ({reply.status}): {said}", status=reply.status)
         raise self._fault("manager_failed", f"failed ({reply.status}): {said}", status=reply.status)
+
+    def _refusal(self) -> str:
+        if not (self._access_token or self._token):
+            return "wants a token, and none is set; set RATHOLE_TOKEN to the manager's own"
+        return (
+            "refuses the agent's token; make RATHOLE_TOKEN the manager's own. "
+            "Where the manager knows users, set ACCESS_TOKEN, or send the request with a user's token"
+        )
 
     def _redacted(self, text: str, user_token: str | None) -> str:
         for secret in (user_token, self._access_token, self._token):

@@ -63,12 +63,28 @@ class ClientProcess:
 def start(binary: str, folder: Path) -> ClientProcess:
     """Start a client with the configuration in `folder`; its output is appended to the log there.
 
+    Its error output is dropped: on a full disk rathole 0.5.0 says there that it cannot write its log, and aborts where
+    it cannot say that either (tried).
+
     Raises:
-        OSError: the binary is missing, or the log cannot be written.
+        OSError: the binary is missing, or the log cannot be opened.
     """
+    return _start(binary, folder, with_errors=False)
+
+
+def explain(binary: str, folder: Path) -> None:
+    """Have a client that ends at once for its configuration say why in its log."""
+    with contextlib.suppress(OSError):
+        process = _start(binary, folder, with_errors=True)
+        proc.wait_ended(process.pidfd, _GRACE)
+        process.end()
+        process.close()
+
+
+def _start(binary: str, folder: Path, *, with_errors: bool) -> ClientProcess:
     # RUST_LOG is set since a level above info takes the service's name out of the lines (tried).
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"RUST_LOG": "info"}
-    child = proc.spawn(_argv(binary, folder), env=env, output=folder / LOG_NAME, cwd=folder)
+    child = proc.spawn(_argv(binary, folder), env=env, output=folder / LOG_NAME, cwd=folder, with_errors=with_errors)
     return ClientProcess(proc.identify(child.pid), os.pidfd_open(child.pid), child)
 
 

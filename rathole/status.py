@@ -42,7 +42,8 @@ class TunnelStatus:
         reason: why it is not up, where there is a code for it.
         message: a sentence.
         since: since when it has this state, ISO 8601, UTC.
-        down_since: since when it is not up though it shall be, over all its tries; None otherwise.
+        down_since: since when it is not up though it shall be, over all its tries, on the clock passed in, since the
+            wall's may be set back meanwhile; None otherwise.
         services: what each service does, by name.
         pid: of the client process.
         started_at: when that was started, ISO 8601, UTC.
@@ -52,7 +53,7 @@ class TunnelStatus:
     reason: TunnelReason | None
     message: str
     since: str
-    down_since: str | None = None
+    down_since: float | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     pid: int | None = None
     started_at: str | None = None

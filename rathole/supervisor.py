@@ -101,10 +101,6 @@ class Supervisor:
         tunnel = self._all().get(server_id)
         return tunnel.status if tunnel else stopped(self._tools.wall())
 
-    def statuses(self) -> dict[str, TunnelStatus]:
-        """Return what each tunnel does, by server id."""
-        return {server_id: tunnel.status for server_id, tunnel in self._all().items()}
-
     def tick(self) -> None:
         """Look at every tunnel once; one that somebody else has in hand is left for the next time."""
         for server_id, tunnel in self._all().items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.backoff import Backoff
 from core.errors import AgentError, DeadlinePassed
+from core.failpoints import Failpoint, reached
 from core.files import write_atomic
 from core.log import get_logger
 from core.models import TunnelReason, TunnelState
@@ -109,8 +110,10 @@ class Tunnel:
             self._services = self._named_services(config)
             self._digest = _digest_of(config)
             self._keep(lambda: write_atomic(self._folder / _DIGEST_NAME, self._digest))
+            reached(Failpoint.DIGEST_WRITTEN)
             self._log.skip()
             self.process = client.start(self._tools.binary, self._folder)
+            reached(Failpoint.TUNNEL_SPAWNED)
         except OSError as error:
             self._fail(None, f"The rathole client cannot be started: {error}.")
             return
@@ -128,6 +131,7 @@ class Tunnel:
             raise DeadlinePassed(
                 "client_does_not_end", f"The rathole client {self.process.pid} of {self._server_id} cannot be killed."
             )
+        reached(Failpoint.TUNNEL_ENDED)
         self._drop_process()
 
     def _drop_process(self) -> None:
@@ -145,6 +149,7 @@ class Tunnel:
         if self._state is TunnelState.STOPPING:
             self.handle(Event.ENDED)
         elif code in _CONFIG_EXIT_CODES and not heard:
+            client.explain(self._tools.binary, self._folder)
             self._fault = TunnelReason.CONFIG_REFUSED, f"rathole refuses its configuration; see {self._log.path}."
             self.handle(Event.REFUSED)
         else:
@@ -182,7 +187,7 @@ class Tunnel:
             reason=reason,
             message=message,
             since=wall if changed else before.since,
-            down_since=self._down_since(before, wall),
+            down_since=self._down_since(before),
             services=self._services.status(wall) if self.process else {},
             pid=self.process.pid if self.process else None,
             started_at=self._started_at,
@@ -201,10 +206,10 @@ class Tunnel:
             return None, "All services of the tunnel are connected."
         return STOPPED if self._state is TunnelState.STOPPED else (None, "The rathole client is being ended.")
 
-    def _down_since(self, before: TunnelStatus, wall: str) -> str | None:
+    def _down_since(self, before: TunnelStatus) -> float | None:
         if self._state in (TunnelState.UP, TunnelState.STOPPED, TunnelState.STOPPING):
             return None
-        return before.down_since or wall
+        return self._tools.clock() if before.down_since is None else before.down_since
 
     def _keep(self, write: Callable[[], None]) -> None:
         """Write what only a successor needs: a full disk must not cost the tunnel."""

@@ -1,7 +1,6 @@
 """The HTTPS API of a game server, as far as the agent asks it over the network.
 
-The certificate is self-signed and made by each server itself, so it is not verified; nothing secret
-is sent this way.
+The certificate is self-signed and made by each server itself, so it is not verified.
 """
 
 import http.client
@@ -15,6 +14,7 @@ from core.errors import GameFailed
 
 CONNECT_TIMEOUT = 3.0
 QUERY_TIMEOUT = 10.0
+ENDPOINT = "/api/v1"
 MAX_ANSWER = 1024 * 1024
 
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -44,7 +44,7 @@ class GameApi:
         Raises:
             GameFailed: the API is not reachable (as while a map loads) or does not answer as a game does.
         """
-        health = self._call("HealthCheck", {"clientCustomData": ""}).get("health")
+        health = self.call("HealthCheck", {"clientCustomData": ""}).get("health")
         if health not in ("healthy", "slow"):
             raise GameFailed("game_answer_unknown", f"{self._name} calls its health {str(health)[:40]!r}.")
         return str(health)
@@ -53,10 +53,27 @@ class GameApi:
     def _name(self) -> str:
         return f"{self.host}:{self.port}/tcp (HTTPS)"
 
-    def _call(self, function: str, data: Mapping[str, object]) -> dict[str, Any]:
+    def call(
+        self, function: str, data: Mapping[str, object], *, token: str | None = None, within: float | None = None
+    ) -> dict[str, Any]:
+        """Call a function and return its data.
+
+        Args:
+            function: its name.
+            data: what it takes.
+            token: of a login; most functions need one.
+            within: seconds that the server may say nothing; by default `query_timeout`.
+
+        Raises:
+            GameFailed: the API is not reachable, says nothing, or refuses.
+        """
         connection = http.client.HTTPSConnection(self.host, self.port, timeout=self.connect_timeout, context=_TLS)
         try:
-            return read_answer(*self._exchange(connection, build_call(function, data)))
+            connection.connect()
+            connection.sock.settimeout(within or self.query_timeout)
+            connection.request("POST", ENDPOINT, build_call(function, data), _headers(token))
+            response = connection.getresponse()
+            return read_answer(response.status, response.read(MAX_ANSWER))
         except TimeoutError as error:
             raise GameFailed("game_silent", f"{self._name} gave no answer in time.") from error
         except (OSError, http.client.HTTPException) as error:
@@ -64,12 +81,10 @@ class GameApi:
         finally:
             connection.close()
 
-    def _exchange(self, connection: http.client.HTTPSConnection, body: bytes) -> tuple[int, bytes]:
-        connection.connect()
-        connection.sock.settimeout(self.query_timeout)
-        connection.request("POST", "/api/v1", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        return response.status, response.read(MAX_ANSWER)
+
+def _headers(token: str | None) -> dict[str, str]:
+    authorization = {"Authorization": f"Bearer {token}"} if token else {}
+    return {"Content-Type": "application/json"} | authorization
 
 
 def build_call(function: str, data: Mapping[str, object]) -> bytes:

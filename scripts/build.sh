@@ -4,6 +4,7 @@
 readonly AGENT_IMAGE=satis-host-agent:latest
 readonly STANDIN_IMAGE=satis-standin:latest
 readonly RATHOLE_IMAGE=satis-rathole:0.5.0
+readonly ENGINE_IMAGE=satis-engine:latest
 
 CA_BUNDLES=(/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt) # Debian's and Red Hat's
 
@@ -37,11 +38,18 @@ build_agent_image() {
   copy_ca_bundle
   even_modes
   # With a name of its own, a `docker image prune` does not take what took minutes.
-  build_image "Building $RATHOLE_IMAGE (the first time compiles it: some minutes)" "$RATHOLE_IMAGE" Dockerfile --target rathole
+  local rathole="Building $RATHOLE_IMAGE (the first time compiles it: some minutes)"
+  if has_image "$RATHOLE_IMAGE"; then rathole="Looking whether $RATHOLE_IMAGE, which is there, must be built anew"; fi
+  build_image "$rathole" "$RATHOLE_IMAGE" Dockerfile --target rathole
   build_image "Building $AGENT_IMAGE" "$AGENT_IMAGE" Dockerfile
 }
 
 build_standin_image() {
   ensure_base_image "$1"
   build_image "Building $STANDIN_IMAGE, a stand-in for the game" "$STANDIN_IMAGE" standin/Dockerfile
+}
+
+build_engine_image() {
+  ensure_base_image "$1"
+  build_image "Building $ENGINE_IMAGE, an engine for the tests to break" "$ENGINE_IMAGE" tests/e2e/nested/Dockerfile
 }

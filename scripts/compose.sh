@@ -58,6 +58,29 @@ refuse_taken_ports() {
   done
 }
 
+# holds_port PORT: whether the agent that runs has published it.
+holds_port() {
+  local found
+  found=$(container_field "$AGENT_CONTAINER" '{{.State.Running}} {{json .HostConfig.PortBindings}}')
+  [[ $found == "true "*"\"$1/tcp\""* ]]
+}
+
+# restore_names NAME...: a Compose that could not replace a container leaves it behind as <12 hex digits>_NAME. It gets
+# its name back, since it may run and hold the tunnels; where another has the name by now, it goes.
+restore_names() {
+  local name left
+  for name in "$@"; do
+    for left in $(docker ps --all --filter "label=com.docker.compose.project=$PROJECT" \
+      --filter "name=^[0-9a-f]{12}_$name\$" --format '{{.Names}}'); do
+      if [ -n "$(container_field "$name" '{{.Id}}')" ]; then
+        remove_containers "$left"
+      else
+        docker rename "$left" "$name"
+      fi
+    done
+  done
+}
+
 ask_agent() { docker exec --interactive "$AGENT_CONTAINER" python scripts/image/ask.py "$@"; }
 
 until_ready() {
@@ -69,10 +92,35 @@ until_ready() {
   done
 }
 
+# show_network_check: where it is that which failed; else its line would stand behind another reason.
+show_network_check() {
+  local name=satis-network-setup${AGENT_CONTAINER#satis-host-agent}
+  if [[ $(container_field "$name" '{{.State.ExitCode}}') == [1-9]* ]]; then docker logs --tail 5 "$name" 2>&1 || true; fi
+}
+
+run_of_agent() { container_field "$AGENT_CONTAINER" '{{.Id}} {{.State.StartedAt}}'; }
+
+# say_what_changed BEFORE: the run of the agent before.
+say_what_changed() {
+  local now
+  now=$(run_of_agent)
+  if [ "$1" = "$now" ]; then
+    say "Nothing has changed; $AGENT_CONTAINER runs on"
+  elif [ -z "$1" ]; then
+    say "Made $AGENT_CONTAINER"
+  elif [ "${1% *}" = "${now% *}" ]; then
+    say "Started $AGENT_CONTAINER again, as it was"
+  else
+    say "Replaced $AGENT_CONTAINER"
+  fi
+}
+
 # start_agent COMPOSE-OPTION...: changes nothing that is as it should be.
 start_agent() {
-  step "Starting $AGENT_CONTAINER" compose "$@" up --detach || {
-    docker logs --tail 5 "satis-network-setup${AGENT_CONTAINER#satis-host-agent}" 2>&1 || true
+  local before
+  before=$(run_of_agent)
+  step "Bringing $AGENT_CONTAINER up" compose "$@" up --detach || {
+    show_network_check
     fail "$AGENT_CONTAINER could not be started; the reason stands above"
   }
   step "Waiting until $AGENT_CONTAINER is ready" until_ready || {
@@ -80,6 +128,7 @@ start_agent() {
     docker logs --tail 20 "$AGENT_CONTAINER" 2>&1 || true
     fail "$AGENT_CONTAINER is not ready; see its log above, correct $ENV_FILE, run this again"
   }
+  say_what_changed "$before"
 }
 
 # An orderly stop first, as long as the agent may need (stop_grace_period).

@@ -46,6 +46,7 @@ refuse_clashes() {
   local folder
   refuse_foreign "$AGENT_CONTAINER"
   refuse_foreign "$DEMO_EDGE"
+  restore_names "$AGENT_CONTAINER" "$DEMO_EDGE" satis-network-setup-demo
   folder=$(container_field "$DEMO_SERVER" 'x{{index .Config.Labels "com.docker.compose.project.working_dir"}}')
   if [ -n "$folder" ] && [[ $folder != "x$DEMO_DATA/"* ]]; then
     fail "a container named $DEMO_SERVER is there already, and the demo did not make it; it is left alone"
@@ -70,10 +71,12 @@ probe_demo() {
 demo_up() {
   ensure_engine "$1"
   write_demo_settings
+  refuse_bad_port "$(api_port)"
   refuse_clashes
   build_agent_image "$1"
   build_standin_image "$1"
   ensure_network "com.docker.compose.project=$PROJECT"
+  check_settings
   start_agent --profile demo
   step "Provisioning $DEMO_SERVER" spawn_demo_server ||
     fail "the agent did not provision $DEMO_SERVER; its answer stands above, its log: docker logs $AGENT_CONTAINER"
@@ -111,11 +114,23 @@ demo_down() {
   local names
   refuse_foreign "$AGENT_CONTAINER"
   refuse_foreign "$DEMO_EDGE"
+  restore_names "$AGENT_CONTAINER" "$DEMO_EDGE" satis-network-setup-demo
   remove_containers "$AGENT_CONTAINER" "$DEMO_EDGE" satis-network-setup-demo
   mapfile -t names < <(demo_containers)
   remove_containers "${names[@]#/}"
   remove_demo_network
   remove_demo_data
   rm -f "$ENV_FILE"
-  say "The demo is gone; its images stay ($AGENT_IMAGE, $STANDIN_IMAGE)"
+  say "The demo is gone. $(what_stays)"
+}
+
+# what_stays: images, the largest of them what rathole was compiled in. Those without a name are steps of the builds.
+what_stays() {
+  local image images=()
+  for image in "$AGENT_IMAGE" "$STANDIN_IMAGE" "$RATHOLE_IMAGE" "$LOCAL_BASE"; do
+    if has_image "$image"; then images+=("$image"); fi
+  done
+  if [ ${#images[@]} -eq 0 ]; then return; fi
+  say "Images stay, so that another demo or a deployment needs no minutes (1.5 GB in all)." \
+    "To remove them, where no agent is deployed here: docker image rm ${images[*]} && docker image prune"
 }

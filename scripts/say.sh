@@ -9,6 +9,16 @@ fail() {
   exit 1
 }
 
+# After Ctrl-C the shell waits for the command that it runs and then would go on, as if that had failed by itself.
+# Without a `local`: bash 5.2 does not come out of a trap's function that has one (tried).
+interrupted() {
+  # shellcheck disable=SC2046 # numbers, or none
+  kill $(jobs -p) 2>/dev/null || true
+  printf '\nInterrupted. Run this again to go on\n' >&2
+  exit 130
+}
+trap interrupted INT
+
 # percent_of LOG: " 40 %" from the last "Step 4/10" (old builder) or "[venv 4/10]" (BuildKit) of a build's log.
 percent_of() {
   local done_of_all
@@ -32,7 +42,7 @@ spin() {
 step() {
   local words=$1 started=$SECONDS spinner='' log status=0
   shift
-  log=$(mktemp)
+  log=$(mktemp --tmpdir satis-deploy.XXXXXX)
   if [ -t 1 ]; then
     spin "$words" "$log" &
     spinner=$!

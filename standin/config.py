@@ -20,6 +20,8 @@ class Config:
         startup_seconds: how long nothing answers.
         loading_seconds: how long the game then loads: the query answers, the API does not.
         crash_after: seconds from the start of the process to its end with exit code 0; None is never.
+        save_seconds: how long a save takes before it is on disk; nothing else is answered meanwhile.
+        save_fails: every save is refused.
         local_administrator: callers from loopback may do everything without a token.
     """
 
@@ -31,6 +33,8 @@ class Config:
     startup_seconds: float
     loading_seconds: float
     crash_after: float | None
+    save_seconds: float
+    save_fails: bool
     local_administrator: bool
 
 
@@ -50,6 +54,8 @@ def read_config(environ: Mapping[str, str], arguments: Sequence[str]) -> Config:
         startup_seconds=_seconds(environ, "STANDIN_STARTUP_SECONDS"),
         loading_seconds=_seconds(environ, "STANDIN_LOADING_SECONDS"),
         crash_after=crash_after or None,
+        save_seconds=_seconds(environ, "STANDIN_SAVE_SECONDS"),
+        save_fails=environ.get("STANDIN_SAVE_FAILS") == "true",
         local_administrator=any(LOCAL_ADMINISTRATOR in argument for argument in arguments),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
+from core.errors import StoreFailed
 from core.files import write_atomic
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,23 @@ class World:
     Args:
         saves: the folder of the saves, made if it is missing.
         clock: seconds on a clock that never goes back.
+        save_seconds: how long a save takes; what is played meanwhile is in it.
+        save_fails: no save can be made.
     """
 
-    def __init__(self, saves: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        saves: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        save_seconds: float = 0.0,
+        save_fails: bool = False,
+    ) -> None:
         saves.mkdir(parents=True, exist_ok=True)
         self._saves = saves
         self._clock = clock
+        self._save_seconds = save_seconds
+        self._save_fails = save_fails
         self._lock = threading.Lock()
         self._loaded_seconds = newest_duration(saves)
         self._began: float | None = None
@@ -88,13 +100,16 @@ class World:
 
         Raises:
             ValueError: nothing is left of the name.
-            StoreFailed: the file cannot be written.
+            StoreFailed: the file cannot be written, or the stand-in was told to fail.
         """
+        if self._save_fails:
+            raise StoreFailed("save_fails", "STANDIN_SAVE_FAILS is set.")
         clean = re.sub(r"[^\w\- ]", "", name)[:100].strip()
         if not clean:
             raise ValueError(f"{name!r} is no name for a save.")
         path = self._saves / f"{clean}.sav"
         with self._lock:
+            threading.Event().wait(self._save_seconds)
             write_atomic(path, self._content(), mode=0o644)
             self._bump(SubState.SAVES)
         return path

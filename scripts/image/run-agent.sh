@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The container's run loop, between tini and gunicorn: were gunicorn tini's own child, the container and every tunnel in
-# it would go when gunicorn's master is killed. Starts it again with backoff, hands SIGTERM on and waits for it, and
-# passes exit code 2 (settings that cannot be used, said in words) on to Docker.
+# it would go when gunicorn's master is killed. Starts it again, the first time at once and then with backoff, hands
+# SIGTERM on and waits for it, and passes exit code 2 (settings that cannot be used, said in words) on to Docker.
 set -uo pipefail
 
 readonly FIRST_DELAY_MS=100 LONGEST_DELAY_MS=30000
-readonly STEADY_SECONDS=30 # so long a run makes the next delay the first again
+readonly STEADY_SECONDS=5 # so long a run makes the next start the first again: it can serve
 
 child='' stopping=''
 
@@ -39,14 +39,14 @@ pause_ms() {
   child=''
 }
 
-delay=$FIRST_DELAY_MS
+delay=0
 while :; do
   started=$SECONDS
   run_once
   if [ -n "$stopping" ] || [ $status -eq 2 ]; then exit $status; fi
-  if [ $((SECONDS - started)) -ge $STEADY_SECONDS ]; then delay=$FIRST_DELAY_MS; fi
+  if [ $((SECONDS - started)) -ge $STEADY_SECONDS ]; then delay=0; fi
   echo "gunicorn ended with exit code $status; it is started again in $delay ms" >&2
   pause_ms $delay
   if [ -n "$stopping" ]; then exit 0; fi
-  delay=$((delay * 2 < LONGEST_DELAY_MS ? delay * 2 : LONGEST_DELAY_MS))
+  delay=$((delay == 0 ? FIRST_DELAY_MS : delay * 2 < LONGEST_DELAY_MS ? delay * 2 : LONGEST_DELAY_MS))
 done

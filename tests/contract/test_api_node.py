@@ -1,11 +1,12 @@
 """The agent's API as the orchestrator in the field reads it: the tunnels and the node."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from core.errors import StoreFailed
-from core.models import TunnelState
+from core.models import Phase, TunnelReason, TunnelState
 from provisioning.loops import LoopHealth
 from tests.fakes.face import SERVER_ID, Face, make_face
 
@@ -46,6 +47,38 @@ def test_a_tunnel_is_configured_started_and_stopped(face: Face) -> None:
     assert face.servers.running[SERVER_ID].tunnel.state is TunnelState.UP
 
 
+NO_TUNNELS = "No instance manager is set, so there is no tunnel."
+REFUSED = "The instance manager at http://vps:7001 refuses the agent's token; set ACCESS_TOKEN."
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "sentence"),
+    [(TunnelState.BACKOFF, TunnelReason.AUTH_REFUSED, REFUSED), (TunnelState.STOPPED, None, NO_TUNNELS)],
+)
+def test_the_start_of_a_tunnel_says_how_far_it_is(
+    face: Face, monkeypatch: pytest.MonkeyPatch, state: TunnelState, reason: TunnelReason | None, sentence: str
+) -> None:
+    """Where the manager refuses, or there is none, the wish stands and nobody is told that players get in."""
+    view = face.servers.running[SERVER_ID]
+    refused = replace(view, tunnel=replace(view.tunnel, state=state, reason=reason, message=sentence))
+    monkeypatch.setattr(face.servers, "start_tunnel", lambda *_: face.servers.running.update({SERVER_ID: refused}))
+    answer = face.post(f"/api/rathole/clients/{SERVER_ID}/start", {"gamePort": 30012, "beaconPort": 30013})
+    assert (answer.status_code, answer.json["status"]) == (200, "success")
+    assert answer.json["message"] == f"The tunnel of server {SERVER_ID} is {state}: {sentence}"
+
+
+def test_start_says_how_the_tunnel_is_as_spawn_does(face: Face) -> None:
+    """The game runs, so it is a success; who reads on learns that no player gets in yet, and why."""
+    sentence = "The instance manager at http://vps:7001 cannot be reached."
+    view = face.servers.running[SERVER_ID]
+    away = replace(view.tunnel, state=TunnelState.BACKOFF, reason=TunnelReason.MANAGER_UNREACHABLE, message=sentence)
+    face.servers.running[SERVER_ID] = replace(view, tunnel=away)
+    started = face.post("/api/containers/start", {"serverId": SERVER_ID})
+    assert (started.status_code, started.json["status"]) == (200, "success")
+    assert f"is starting, its tunnel backoff. {sentence} Players connect to" in started.json["message"]
+    assert face.spawn().json["message"] == started.json["message"]
+
+
 def test_a_config_that_is_refused_is_422_with_its_sentence(face: Face) -> None:
     """A text that would make the agent a rathole server is not accepted."""
     answer = face.post(f"/api/rathole/clients/{SERVER_ID}/configure", {"clientConfig": "[server]"})
@@ -66,7 +99,14 @@ def test_stats(face: Face) -> None:
         "diskUsage": 7.25,
         "containerCount": 2,
         "runningContainers": [SERVER_ID],
+        "crashedServers": [],
     }
+
+
+def test_stats_name_the_servers_that_were_given_up(face: Face) -> None:
+    """The orchestrator hears of a crashed server with the next heartbeat, whose body this is."""
+    face.servers.running[SERVER_ID] = replace(face.servers.running[SERVER_ID], phase=Phase.CRASHED)
+    assert face.get("/api/stats").json["crashedServers"] == [SERVER_ID]
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/health"])

@@ -7,6 +7,7 @@ import pytest
 
 from core.models import OperationKind, OperationStatus, Phase, TunnelState
 from core.operations import Operation
+from provisioning.crashes import Crash
 from tests.fakes.face import SERVER_ID, Face, make_face
 from tests.fakes.servers import PUBLIC_SHIFT
 
@@ -130,7 +131,9 @@ def test_status_tells_of_the_operation_and_of_the_tunnel(face: Face) -> None:
         server_id=SERVER_ID,
         kind=OperationKind.PROVISION,
         status=OperationStatus.FAILED,
+        force=False,
         step="compose_up",
+        save=None,
         started_at="2026-01-31T12:00:00.000Z",
         ended_at="2026-01-31T12:00:09.000Z",
         error_code="image_missing",
@@ -147,7 +150,7 @@ def test_status_tells_of_the_operation_and_of_the_tunnel(face: Face) -> None:
         "endedAt": "2026-01-31T12:00:09.000Z",
         "errorCode": "image_missing",
         "errorMessage": "The image cannot be pulled.",
-    }
+    } | {"saved": None, "file": None, "seconds": None}
     assert agent["tunnel"]["services"]["game"]["state"] == "up"
     assert agent["tunnel"]["services"]["game"]["reconnects"] == 0
 
@@ -168,6 +171,28 @@ def test_all_servers_have_the_shape_of_status(face: Face) -> None:
     assert [entry["serverId"] for entry in body["containers"]] == [SERVER_ID, OTHER]
     assert body["containers"][0] == _status(face)
     assert body["observedAt"] == oldest
+
+
+def test_containers_of_nobody_are_named(face: Face) -> None:
+    """What carries the games' label and is no server of ours is reported, not hidden."""
+    (dangling,) = face.get("/api/containers").json["dangling"]
+    assert (dangling["name"], dangling["containerId"], dangling["status"]) == ("srv", "c0ffee", "exited")
+
+
+def test_a_crash_is_told_with_the_end_of_the_log(face: Face) -> None:
+    """Whoever finds a game given up reads why without a login on the host; Docker's word stays what it is."""
+    crash = Crash("2026-01-01T00:00:00.000Z", "died_too_often", "The game died 5 times.", ("one", "two"))
+    assert _status(face)["agent"]["lastCrash"] is None
+    view = face.servers.running[SERVER_ID]
+    face.servers.running[SERVER_ID] = replace(view, phase=Phase.CRASHED, reason=crash.reason, last_crash=crash)
+    assert _status(face)["status"] == "running"
+    assert _status(face)["agent"]["phase"] == "crashed"
+    assert _status(face)["agent"]["lastCrash"] == {
+        "at": "2026-01-01T00:00:00.000Z",
+        "reason": "died_too_often",
+        "message": "The game died 5 times.",
+        "log": ["one", "two"],
+    }
 
 
 def test_observed_at_is_null_before_docker_was_seen(face: Face) -> None:
@@ -244,9 +269,10 @@ def test_delete_and_what_follows_it(face: Face) -> None:
 def test_what_shall_not_be_there_and_is_not_is_a_success(
     face: Face, method: str, path: str, body: dict[str, object] | None
 ) -> None:
-    """An unknown id is 200 where something shall go."""
+    """An unknown id is 200 where something shall go; the sentence tells whoever has mistyped it."""
     answer = face.call(method, path, json=body)
     assert (answer.status_code, answer.json["status"]) == (200, "success")
+    assert answer.json["message"] == f"There is no server {OTHER} on this host; nothing is to be done."
 
 
 @pytest.mark.parametrize(

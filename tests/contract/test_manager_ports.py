@@ -12,6 +12,7 @@ from core.orphans import OrphanTable
 from core.servers import Server, ServerTable
 from core.settings import Settings, load_settings
 from core.store import Store
+from provisioning.asker import Asker
 from provisioning.instances import Instances
 from provisioning.view import Facts, view_of
 from rathole.manager import InstanceManager
@@ -54,7 +55,7 @@ def ask(manager: FakeManager, table: ServerTable, tmp_path: Path, policy: str) -
     settings = settings_for(manager, policy)
     orphans = OrphanTable(Store(tmp_path / "agent.db"))
     instances = Instances(InstanceManager(settings), settings, table, orphans, clock=time.monotonic)
-    instances.ask(known(table), None)
+    instances.ask(known(table), Asker())
     assert instances.fault(ID) is None
     return known(table)
 

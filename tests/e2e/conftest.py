@@ -1,14 +1,19 @@
 """One deployment for all end-to-end tests, and servers that end with their test."""
 
 import secrets
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.deployment import FIRST_PORT, PORTS, Deployment
+from tests.e2e.deployment import AGENT, FIRST_PORT, HOME, PORTS, PROJECT, ROOT, Deployment
 from tests.e2e.game import Game
 
 Spawn = Callable[..., Game]
+Script = Callable[..., str]
+NOT_DEPLOYED = (".git", ".venv", "build", "data", "__pycache__", ".*_cache", ".env", ".demo.env")
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +65,36 @@ def spawn(plan: Spawn) -> Spawn:
         return game
 
     return spawn
+
+
+def with_our_names(text: str) -> str:
+    """The script, for the deployment of the tests and none beside it; all but the names is as it is."""
+    names = {
+        "PROJECT=satis\n": f"PROJECT={PROJECT}\n",
+        "ENV_FILE=.env\n": f"ENV_FILE={HOME}/env\n",
+        "AGENT_CONTAINER=satis-host-agent\n": f"AGENT_CONTAINER={AGENT}\n",
+        " satis-network-setup\n": " satis-network-setup-e2e\n",
+    }
+    for name, ours in names.items():
+        assert text.count(name) == 1, f"{name!r} is not where it was"
+        text = text.replace(name, ours)
+    return text
+
+
+@pytest.fixture
+def script(deployment: Deployment, tmp_path: Path) -> Iterator[Script]:
+    """Return what runs the deploy script; the agent is there again afterwards, before a game of `spawn` is deleted."""
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_DEPLOYED))
+    program = tree / "deploy-host-agent.sh"
+    program.write_text(with_our_names(program.read_text()))
+
+    def run(*arguments: str, fails: bool = False) -> str:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=240, check=False)
+        said = done.stdout + done.stderr
+        assert (done.returncode != 0) is fails, said
+        return said
+
+    yield run
+    run()
+    assert deployment.answers()

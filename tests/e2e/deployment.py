@@ -3,6 +3,7 @@
 import io
 import json
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,11 +32,16 @@ AGENT_IMAGE = "satis-host-agent:latest"
 GAME_IMAGE = "localhost:1/satis-standin-e2e:latest"
 
 _SCRIPTS = "source scripts/say.sh; source scripts/settings.sh; source scripts/compose.sh"
-_UP = f"""set -euo pipefail
+_OURS = f"""set -euo pipefail
 {_SCRIPTS}
 PROJECT={PROJECT} ENV_FILE={HOME}/env AGENT_CONTAINER={AGENT}
+"""
+_UP = f"""{_OURS}
 ensure_network com.docker.compose.project={PROJECT}
 start_agent --profile demo
+"""
+_RECREATE = f"""{_OURS}
+compose up --detach --force-recreate --no-deps agent
 """
 
 # Prints what is inside the agent's container: every file of ours, every process.
@@ -81,8 +87,21 @@ class Deployment:
         self.build_game_image()
         HOME.mkdir(mode=0o700)
         (HOME / "env").write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
-        done = subprocess.run(["/bin/bash", "-c", _UP], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"the deployment does not come up:\n{done.stdout}{done.stderr}"
+        _run_script(_UP)
+
+    def recreate_agent(self) -> None:
+        """Have Compose replace the agent's container, as an upgrade does."""
+        _run_script(_RECREATE)
+
+    def rebuild_vps(self) -> None:
+        """Have the VPS side begin with nothing: no instance, another key."""
+        self.edge.stop(timeout=1)
+        self.in_agent("sh", "-c", f"rm -rf {DATA}/edge/*")
+        self.edge.start()
+
+    def compose(self, *arguments: str) -> str:
+        """Run Compose, of whichever age this host has, on its own services; return what it printed."""
+        return _run_script(f"{_OURS}\ncompose --profile demo {shlex.join(arguments)}")
 
     def _settings(self) -> dict[str, object]:
         return {
@@ -215,6 +234,12 @@ class Deployment:
             "containers": sorted((c.name, c.attrs["State"]["StartedAt"]) for c in self.containers()),
             "tunnels": [p["pid"] for p in inside["processes"] if "rathole" in "".join(p["cmdline"] or ())],
         }
+
+
+def _run_script(text: str) -> str:
+    done = subprocess.run(["/bin/bash", "-c", text], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"a script of the deployment fails:\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def _is_ours(container: Container) -> bool:

@@ -1,33 +1,8 @@
-"""What breaks, and how soon it is whole again; who plays meanwhile goes on playing."""
-
-from collections.abc import Callable
-
-import pytest
+"""What breaks, and how soon it is whole again; the agent's own death is in test_survival.py."""
 
 from tests.e2e.conftest import Spawn
-from tests.e2e.deployment import Deployment, Process, wait_until_back
-from tests.e2e.game import Player
+from tests.e2e.deployment import Deployment, wait_until_back
 from tests.waiting import wait_until
-
-
-@pytest.mark.parametrize("victim", [Deployment.worker, Deployment.master], ids=["worker", "master"])
-def test_the_agents_death_costs_no_player_a_packet(
-    deployment: Deployment, spawn: Spawn, victim: Callable[[Deployment], Process]
-) -> None:
-    """Killed with -9: the API is back within 5 s, the tunnel is the same process, the game goes on."""
-    game = spawn()
-    game.wait_until_settled()
-    before = (game.pid, game.started_at)
-    with Player(game) as player:
-        dead = victim(deployment)
-        deployment.kill(dead)
-        wait_until_back(deployment, within=5)
-        assert dead.pid not in {process.pid for process in deployment.processes()}
-        game.wait_until_settled()
-        player.play_on()
-    assert player.lost == 0
-    assert (game.pid, game.started_at) == before
-    assert len(deployment.tunnel_clients(game.id)) == 1
 
 
 def test_a_restart_of_the_agents_container_leaves_the_game_alone(deployment: Deployment, spawn: Spawn) -> None:
@@ -86,14 +61,14 @@ def test_a_game_that_dies_comes_back_with_its_tunnel(spawn: Spawn) -> None:
     game.assert_reachable()
 
 
-def test_a_container_removed_by_hand_is_made_anew_by_a_start(spawn: Spawn) -> None:
-    """Whoever kills and removes a container himself means it; its data is kept for the next start."""
+def test_a_container_removed_by_hand_is_made_anew_with_its_data(spawn: Spawn) -> None:
+    """A stop is a wish, which is respected; a removal is none to be without the game, and costs no save."""
     game = spawn()
     game.assert_reachable()
     game.save("kept")
+    old = game.container.id
     game.container.remove(force=True)
-    wait_until(lambda: game.phase == "stopped_externally", within=10, saying="the agent has noticed")
-    game.order("start")
+    wait_until(lambda: game.container.id != old, within=20, saying="it is made anew")
     game.assert_reachable()
     assert "kept.sav" in game.saves()
 

@@ -1,6 +1,8 @@
 """The project's compose file with both ages of Compose, whoever made the network before."""
 
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,12 +57,19 @@ def argv(age: str, folder: Path) -> list[str]:
 
 
 @pytest.fixture(params=[OLD, NEW])
-def compose(request: pytest.FixtureRequest, project: Path) -> Compose:
+def age(request: pytest.FixtureRequest) -> str:
+    """One of both ages."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def compose(age: str, project: Path) -> Compose:
     """Run a compose command in the project by one of both ages."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*argv(request.param, project), "--project-name", "satis-composetest", *arguments],
+            [*argv(age, project), "--project-name", "satis-composetest", *arguments],
             cwd=project,
             env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
             capture_output=True,
@@ -70,6 +79,28 @@ def compose(request: pytest.FixtureRequest, project: Path) -> Compose:
         )
 
     return run
+
+
+def test_the_ages_are_the_two_of_debian(age: str, compose: Compose) -> None:
+    """Else the tests of this file would try one age twice, and say nothing of the other."""
+    version = compose("version", "--short").stdout.strip().removeprefix("v")
+    if age == OLD and version != "1.29.2":
+        pytest.skip(f"This host's Compose is {version}: that of Debian 12, 1.29.2, is not tested here.")
+    assert re.match({OLD: r"1\.29\.2$", NEW: r"2\.\d+\.\d+"}[age], version)
+
+
+@pytest.mark.parametrize(("bind", "address"), [("", "0.0.0.0"), ("HOST_AGENT_BIND=127.0.0.1\n", "127.0.0.1")])
+def test_the_api_is_published_where_the_operator_says(compose: Compose, project: Path, bind: str, address: str) -> None:
+    """At all addresses of the host by default, at one where it is named."""
+    shutil.copy(ROOT / "docker-compose.yml", project)
+    with (project / ".env").open("a") as env:
+        env.write(bind)
+    result = compose("config")
+    assert result.returncode == 0, result.stderr
+    (port,) = yaml.safe_load(result.stdout)["services"]["agent"]["ports"]
+    if isinstance(port, dict):  # the new age takes it apart
+        port = f"{port['host_ip']}:{port['published']}:{port['target']}/{port['protocol']}"
+    assert port.removesuffix("/tcp") == f"{address}:8082:8082"
 
 
 def set_external(folder: Path) -> None:
@@ -132,13 +163,29 @@ def test_a_second_up_recreates_nothing(compose: Compose) -> None:
     assert docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", AGENT) == before
 
 
+def test_a_check_of_the_settings_touches_nothing(compose: Compose, project: Path) -> None:
+    """The deploy script's, beside an agent that runs: it gets the same settings and data, and leaves no container."""
+    compose("up", "-d")
+    before = docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", AGENT)
+    with (project / ".env").open("a") as env:
+        env.write('MAX_SERVERS="7"\n')
+    said = compose("run", "--rm", "--no-deps", "-T", "agent", "sh", "-c", f"ls {project}; echo $MAX_SERVERS")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.split() == ["data", "7"]
+    assert docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", AGENT) == before
+    ours = docker(
+        "ps", "-a", "--filter", "label=com.docker.compose.project=satis-composetest", "--format", "{{.Names}}"
+    )
+    assert set(ours.split()) == {AGENT, f"satis-network-setup{SUFFIX}"}
+
+
 def test_the_agents_container_is_confined(compose: Compose) -> None:
     """Read-only root, three capabilities, no new privileges, rotated logs, and it comes back by itself."""
     compose("up", "-d")
     template = "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} "
     template += "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.LogConfig.Config}}"
     assert docker("inspect", "-f", template, AGENT) == (
-        "true [ALL] [no-new-privileges] unless-stopped map[max-file:3 max-size:10m]"
+        "true [ALL] [no-new-privileges] always map[max-file:3 max-size:10m]"
     )
     effective = docker("exec", AGENT, "grep", "CapEff", "/proc/self/status").split()[1]
     assert int(effective, 16) == 0b1011  # CHOWN, DAC_OVERRIDE, FOWNER

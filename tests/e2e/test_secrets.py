@@ -32,6 +32,14 @@ def test_no_log_holds_a_secret(deployment: Deployment, spawn: Spawn) -> None:
     assert [(name, secret[:4]) for name, log in logs.items() for secret in found if secret in log] == []
 
 
+def test_compose_shows_the_log_without_a_secret(deployment: Deployment, spawn: Spawn) -> None:
+    """`docker-compose logs` is what an operator looks at: it has what the agent did, and nothing to hide."""
+    game = spawn(serverPassword=PASSWORD)
+    log = deployment.compose("logs", "--no-color")
+    assert any(line.startswith("satis-host-agent") and game.id in line for line in log.splitlines()), log[-2000:]
+    assert [secret[:4] for secret in secrets_of(deployment, game) if secret in log] == []
+
+
 def test_docker_knows_no_secret_of_a_game(deployment: Deployment, spawn: Spawn) -> None:
     """`docker inspect` of the game shows neither its password nor a key of the agent's."""
     game = spawn(serverPassword=PASSWORD)

@@ -21,6 +21,15 @@ def test_agent_and_server_meet_on_the_network_by_name(deployment: Deployment, sp
     assert "1 received" in deployment.in_agent("ping", "-c1", game.id)
 
 
+def test_docker_calls_the_agent_healthy(deployment: Deployment) -> None:
+    """The health check of the compose file can be run in the image, and is answered; the first comes after 30 s."""
+    wait_until(
+        lambda: deployment.agent.attrs["State"]["Health"]["Status"] == "healthy",
+        within=75,
+        saying="Docker's word for the agent is healthy",
+    )
+
+
 def test_the_tunnel_leads_to_the_server_by_name(spawn: Spawn) -> None:
     """Each service of client.toml names the server's id and its port, never an address."""
     game = spawn()

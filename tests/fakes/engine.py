@@ -1,19 +1,25 @@
-"""A Docker engine that is an HTTP server on a unix socket: one network, no containers, nothing ever happens."""
+"""A Docker engine that is an HTTP server on a unix socket: one network, no containers, nothing ever happens.
+
+No pull comes to an end, so that an operation can be under way for as long as a test wants.
+"""
 
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from compose.file import NETWORK
 
 _NETWORK = {"Id": "n1", "Name": NETWORK, "Created": "2026-01-01T00:00:00Z", "Labels": {}, "IPAM": {"Config": []}}
 _ANSWERS: dict[str, object] = {
     "/version": {"ApiVersion": "1.41", "MinAPIVersion": "1.12"},
-    "/v1.41/_ping": "OK",
+    "/_ping": "OK",
+    "/v1.41/containers/json": [],
     "/v1.41/networks": [_NETWORK],
     "/v1.41/networks/n1": {**_NETWORK, "Containers": {}},
     "/v1.41/networks/n1/connect": {},
@@ -21,7 +27,7 @@ _ANSWERS: dict[str, object] = {
 
 
 class FakeEngine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Serves until it is closed; whoever follows its events hears nothing."""
+    """Serves until it is closed; whoever follows its events, or a pull, hears nothing."""
 
     daemon_threads = True
 
@@ -38,9 +44,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer what is known; anything else is not there, as Docker says it."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0]
-        if path.endswith("/events"):
+        path, _, query = self.path.partition("?")
+        if path.endswith("/images/create"):
             self.server.closed.wait()
+            return
+        if path.endswith("/events"):
+            self._events(float(parse_qs(query)["until"][0]))
             return
         known = path in _ANSWERS
         body = json.dumps(_ANSWERS[path] if known else {"message": "No such thing"}).encode()
@@ -49,6 +58,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _events(self, until: float) -> None:
+        """Nothing has happened, and nothing will."""
+        if until > time.time():
+            self.server.closed.wait()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     do_POST = do_GET  # noqa: N815 - the library's name
 

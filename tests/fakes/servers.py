@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from compose.container import Container
 from core.clock import utc_now
 from core.errors import AgentError, Conflict, InvalidRequest, NotFound
-from core.models import Phase, Ports, ServerSpec, TunnelState
+from core.models import Phase, Ports, Saved, SaveOutcome, ServerSpec, TunnelState
 from provisioning.loops import LoopHealth
-from provisioning.servers import Cleanup, ClientView
-from provisioning.view import ServerView, TunnelView
+from provisioning.servers import Cleanup
+from provisioning.view import ClientView, ServerView, TunnelView
 from rathole.services import ServiceStatus
 from rathole.status import TunnelStatus
 
@@ -27,6 +27,7 @@ class FakeServers:
         tokens: the user's tokens, in the order in which they came.
         changes: how often something was changed; a refused request leaves it as it is.
         fault: raised by the next call, whatever it is.
+        save: what comes of saving a game; None where there is nothing to save.
     """
 
     running: dict[str, ServerView] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class FakeServers:
     tokens: list[str | None] = field(default_factory=list)
     changes: int = 0
     fault: Exception | None = None
+    save: SaveOutcome | None = None
 
     def spawn(self, spec: ServerSpec, user_token: str | None) -> ServerView:
         """Take a server in, unless its id or one of its ports is taken."""
@@ -58,29 +60,45 @@ class FakeServers:
         """Let a server run."""
         return self._change(server_id, user_token, phase=Phase.STARTING, container=_container("running"))
 
-    def restart(self, server_id: str, user_token: str | None) -> ServerView:
+    def restart(self, server_id: str, user_token: str | None, *, force: bool) -> SaveOutcome | None:
         """Let a server run anew."""
-        return self.start(server_id, user_token)
+        self._save(force=force)
+        self.start(server_id, user_token)
+        return self.save
+
+    def _save(self, *, force: bool) -> None:
+        if self.save and self.save.saved is Saved.FALSE and not force:
+            raise Conflict("save_failed", f"It goes on running: {self.save.message}", reason=self.save.message)
 
     def kill(self, server_id: str) -> ServerView:
         """End a server's game."""
         return self._change(server_id, None, phase=Phase.STOPPED, container=_container("exited"))
 
-    def stop(self, server_id: str, cleanup: Cleanup, user_token: str | None) -> None:
+    def stop(self, server_id: str, cleanup: Cleanup, user_token: str | None, *, force: bool) -> SaveOutcome | None:
         """Stop a server, or more."""
         if cleanup is Cleanup.DELETE:
             self.delete(server_id, user_token)
         elif cleanup is Cleanup.RATHOLE:
             self.stop_tunnel(server_id, user_token)
+        elif self._find(server_id):
+            self._save(force=force)
+            self._change(
+                server_id, user_token, phase=Phase.STOPPED, container=None, tunnel=_tunnel(TunnelState.STOPPED)
+            )
+            return self.save
         else:
             self._note(user_token)
-            if self._find(server_id):
-                self._change(server_id, None, phase=Phase.STOPPED, container=None, tunnel=_tunnel(TunnelState.STOPPED))
+        return None
 
     def delete(self, server_id: str, user_token: str | None) -> None:
         """Forget a server."""
         self._note(user_token)
         self.changes += self.running.pop(server_id, None) is not None
+
+    def knows(self, server_id: str) -> bool:
+        """Say whether there is such a server."""
+        self._note(None)
+        return self._find(server_id) is not None
 
     def view(self, server_id: str) -> ServerView:
         """Say how a server is."""
@@ -91,6 +109,11 @@ class FakeServers:
         """Say how all are."""
         self._note(None)
         return list(self.running.values())
+
+    def dangling(self) -> tuple[Container, ...]:
+        """Name a container that belongs to no server."""
+        self._note(None)
+        return (_container("exited"),)
 
     def clients(self) -> dict[str, ClientView]:
         """Name a client for each server."""

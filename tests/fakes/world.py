@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,10 @@ from core.servers import Server, ServerTable
 from core.settings import load_settings
 from core.store import Store
 from provisioning.actions import Actions
+from provisioning.claims import Claims
+from provisioning.crashes import Crashes
+from provisioning.credentials import Credentials
+from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
 from provisioning.games import GameSeen
 from provisioning.hands import Hands
@@ -28,9 +32,12 @@ from provisioning.layout import Layout
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
 from provisioning.servers import Servers
+from provisioning.stops import Stops
+from provisioning.watchdog import Watchdog
 from rathole.answer import Instance
 from rathole.config import own_client_config, render_client_config
 from rathole.status import TunnelStatus, stopped
+from tests.fakes.inside import FakeAdmins, FakeSaving
 from tests.waiting import wait_until
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -51,6 +58,8 @@ class FakeEngine:
         up: it answers.
         did: what was done to containers, `verb id` each.
         tunnels: the supervisor, since stopping a game under its tunnel is a fault.
+        saves: what was saved, since stopping a game that was not is a fault, too.
+        killed: whoever asked for this wants no save, also where the game runs only after it.
         harm: what should never happen.
     """
 
@@ -66,6 +75,8 @@ class FakeEngine:
     runs: int = 0
     made: int = 0
     tunnels: "FakeSupervisor | None" = None
+    saves: FakeSaving | None = None
+    killed: set[str] = field(default_factory=set)
 
     def ping(self) -> None:
         """Answer, or be away."""
@@ -98,6 +109,11 @@ class FakeEngine:
         subnets, gateways = ("172.20.0.0/16",), ("172.20.0.1",)
         self.present.append(Network(f"net{self.made}", name, str(self.made), labels, {}, subnets, gateways))
 
+    def remove_network(self, network_id: str) -> None:
+        """Remove one of which nobody is a member."""
+        self.ping()
+        self.present = [network for network in self.present if network.id != network_id]
+
     def image_present(self, reference: str) -> bool:
         """Whether it was pulled."""
         self.ping()
@@ -110,9 +126,20 @@ class FakeEngine:
             raise self.pull_fault
         self.images.add(reference)
 
+    def stop(self, name: str, _grace: float) -> None:
+        """Stop a container; one that is not there is fine."""
+        self.ping()
+        if self.alive(name):
+            self._harmed_if_tunnelled(name)
+            self._harmed_if_unsaved(name)
+            self.did.append(f"stop {name}")
+            self.end(name, "kill", "die", "stop")
+            self.killed.discard(name)
+
     def kill(self, name: str) -> None:
         """End a game at once; one that does not run is fine."""
         self.ping()
+        self.killed.add(name)
         if self.alive(name):
             self.did.append(f"kill {name}")
             self.end(name, "kill", "die")
@@ -128,10 +155,27 @@ class FakeEngine:
             self.end(name, "kill", "die", "destroy")
             del self.containers[name]
 
+    def connect(self, network_id: str, container: str, _aliases: Sequence[str] = ()) -> None:
+        """Put a running container on a network, where it gets another address."""
+        self.ping()
+        name, there = next((name, there) for name, there in self.containers.items() if there.id == container)
+        self.runs += 1
+        self.containers[name] = replace(there, network_ids={NETWORK: network_id}, ip=f"172.20.0.{self.runs + 2}")
+        self.did.append(f"connect {name}")
+
+    def logs(self, name: str, _tail: int) -> str:
+        """Return what a game wrote last."""
+        return f"the last line of {name}"
+
     def events(self, since_ns: int) -> Iterator[Event]:
         """Yield what happened since."""
         self.ping()
-        yield from [event for event in self.happened if event.time_ns >= since_ns]
+        yield from self.past_events(since_ns)
+
+    def past_events(self, since_ns: int) -> list[Event]:
+        """Return what happened since."""
+        self.ping()
+        return [event for event in self.happened if event.time_ns >= since_ns]
 
     # What the hands do and what somebody does by hand.
 
@@ -139,7 +183,7 @@ class FakeEngine:
         """Whether a game runs."""
         return name in self.containers and self.containers[name].status in ALIVE
 
-    def run(self, name: str, ports: Ports | None) -> None:
+    def run(self, name: str, ports: Ports | None, labels: Mapping[str, str] | None = None) -> None:
         """Make a container and start it."""
         self.runs += 1
         at = f"2026-01-01T{self.runs // 3600:02}:{self.runs // 60 % 60:02}:{self.runs % 60:02}Z"
@@ -154,7 +198,7 @@ class FakeEngine:
             oom_killed=False,
             restart_count=0,
             image="image",
-            labels={SERVER_LABEL: name},
+            labels={SERVER_LABEL: name} | dict(labels or {}),
             network_ids={NETWORK: self.present[-1].id} if self.present else {},
             ip="172.20.0.2",
             ports=ports,
@@ -169,13 +213,6 @@ class FakeEngine:
         for action in actions:
             self.tell(name, action)
 
-    def stop(self, name: str) -> None:
-        """Stop a game as compose does it."""
-        if self.alive(name):
-            self._harmed_if_tunnelled(name)
-            self.did.append(f"stop {name}")
-            self.end(name, "kill", "die", "stop")
-
     def tell(self, name: str, action: str) -> None:
         """Let something have happened now."""
         self.happened.append(Event("container", name, action, time.time_ns(), {}))
@@ -183,6 +220,10 @@ class FakeEngine:
     def _harmed_if_tunnelled(self, name: str) -> None:
         if self.alive(name) and self.tunnels and name in self.tunnels.running:
             self.harm.append(f"{name} was stopped under its tunnel")
+
+    def _harmed_if_unsaved(self, name: str) -> None:
+        if self.saves and name not in self.killed and self.saves.due(name, self.containers[name]):
+            self.harm.append(f"{name} was stopped unsaved")
 
 
 @dataclass
@@ -216,18 +257,20 @@ class FakeCompose:
             self.engine.harm.append(f"`up` was run on {server_id} under its players")
         environment = service["environment"]
         self.engine.did.append(f"{'recreate' if recreate else 'up'} {server_id}")
-        self.engine.run(server_id, Ports(int(environment["SERVERGAMEPORT"]), int(environment["SERVERMESSAGINGPORT"])))
+        ports = Ports(int(environment["SERVERGAMEPORT"]), int(environment["SERVERMESSAGINGPORT"]))
+        self.engine.run(server_id, ports, service["labels"])
 
     def _check_network(self, server_id: str, *, recreate: bool) -> None:
         ids = {network.id for network in self.engine.networks(NETWORK)}
+        if len(ids) > 1:
+            raise ComposeFailed("network_ambiguous", "There are several Docker networks of one name.")
         there = self.engine.containers.get(server_id)
         if not ids or (there and not recreate and not ids & set(there.network_ids.values())):
             raise ComposeFailed("network_missing", "The Docker network does not exist, or was made anew.")
 
-    def stop(self, server_id: str, _grace: float) -> None:
-        """Stop the container; one that is not there is fine."""
-        self.engine.ping()
-        self.engine.stop(server_id)
+    def await_orphan(self, _server_id: str) -> bool:
+        """Say that nothing is left of what a dead agent began."""
+        return False
 
 
 @dataclass
@@ -238,6 +281,7 @@ class FakeSupervisor:
     engine: FakeEngine
     running: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, TunnelReason] = field(default_factory=dict)
+    down_since: dict[str, float] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
 
     def run(self, server_id: str) -> None:
@@ -266,7 +310,8 @@ class FakeSupervisor:
         if server_id not in self.running:
             return stopped(utc_now())
         reason = self.reasons.get(server_id)
-        return TunnelStatus(TunnelState.FAILED if reason else TunnelState.UP, reason, "", utc_now(), pid=1)
+        state, down = TunnelState.FAILED if reason else TunnelState.UP, self.down_since.get(server_id)
+        return TunnelStatus(state, reason, "", utc_now(), down_since=down, pid=1)
 
 
 @dataclass
@@ -335,7 +380,8 @@ class FakeGames:
 
     def look(self, server_id: str, _started_at: str, _address: str | None, _port: int) -> GameSeen:
         """Say what the game says."""
-        return GameSeen(server_id in self.answering, server_id in self.answering)
+        answers = server_id in self.answering
+        return GameSeen(answers, answers, settled=answers, played=answers)
 
     def forget(self, server_id: str) -> None:
         """Drop it."""
@@ -378,6 +424,10 @@ class World:
         self.engine.tunnels = self.tunnels
         self.manager = FakeManager()
         self.games = FakeGames()
+        self.saving = FakeSaving()
+        self.engine.saves = self.saving
+        self.credentials = Credentials(self.layout)
+        self.admins = FakeAdmins(root / "games", self.credentials)
         self.later = 0.0
         usual = {
             "NODE_ID": "node-1",
@@ -397,8 +447,21 @@ class World:
         """Let an agent live here; without `start` its keepers rest."""
         store = Store(self.layout.database)
         table = ServerTable(store)
+        hands = self._hands(store, table)
+        operations = Operations(store, OperationTable(store))
+        actions = Actions(hands)
+        reconciler = Reconciler(hands, operations, actions)
+        dangling = Dangling(self.settings, self.layout, table, hands.engine, clock=self.clock)
+        servers = Servers(hands, operations, actions, reconciler, dangling)
+        events = DockerEvents(hands.stops, reconciler)
+        self.agents.append(Agent(store, hands, operations, actions, reconciler, servers, events))
+        if start:
+            reconciler.start()
+        return self.agents[-1]
+
+    def _hands(self, store: Store, table: ServerTable) -> Hands:
         manager = cast("Any", self.manager) if self.settings.manager_url else None
-        hands = Hands(
+        return Hands(
             settings=self.settings,
             layout=self.layout,
             servers=table,
@@ -407,18 +470,16 @@ class World:
             supervisor=cast("Any", self.tunnels),
             instances=Instances(manager, self.settings, table, OrphanTable(store), clock=self.clock),
             games=cast("Any", self.games),
+            claims=Claims(cast("Any", self.admins)),
+            saving=cast("Any", self.saving),
+            watchdog=Watchdog(
+                self.settings.watchdog_seconds, clock=self.clock, changed=lambda _: None, ask=lambda *_: True
+            ),
+            crashes=Crashes(self.settings, table, logs=self.engine.logs, wall=time.time),
+            stops=Stops(cast("Any", self.engine), table, clock=time.time),
             own_container="agent",
             clock=self.clock,
         )
-        operations = Operations(store, OperationTable(store))
-        actions = Actions(hands)
-        reconciler = Reconciler(hands, operations, actions)
-        servers = Servers(hands, operations, actions, reconciler)
-        events = DockerEvents(hands.engine, reconciler, actions, clock=time.time)
-        self.agents.append(Agent(store, hands, operations, actions, reconciler, servers, events))
-        if start:
-            reconciler.start()
-        return self.agents[-1]
 
     def end(self) -> None:
         """End all lives."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -224,6 +225,43 @@ def test_an_orderly_end_is_prompt_and_told_to_the_orchestrator(agent: Agent) -> 
         assert agent.stop() == 0
         assert time.monotonic() - began < 8
         assert orchestrator.offline == ["node-1"]
+
+
+def test_who_comes_last_is_refused(agent: Agent) -> None:
+    """SIGTERM: a request that was taken before it and would begin something gets 503, and nothing is begun."""
+    agent.start()
+    wait_until(agent.is_ready, within=10, saying="the agent is ready")
+    body = json.dumps({"serverId": "srv_a", "serverName": "a", "gamePort": 32500, "beaconPort": 32501, "maxPlayers": 4})
+    head = f"POST /api/containers/spawn HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", agent.port), timeout=20) as caller:
+        caller.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        wait_until(lambda: _is_received(agent), within=5, saying="the request's head was taken")
+        assert agent.process is not None
+        agent.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not _is_heard(agent), within=5, saying="nobody is let in any more")
+        caller.sendall(body.encode())
+        answer = caller.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"shutting_down" in answer
+    assert agent.exit_code() == 0
+    agent.start()
+    assert agent.get("/api/containers").json()["containers"] == []
+
+
+def _is_received(agent: Agent) -> bool:
+    """Whether no byte waits in any connection of the agent's port."""
+    own = [
+        c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == agent.port and c.status == "ESTABLISHED"
+    ]
+    return len(own) == 1 and own[0].pid == agent.worker().pid
+
+
+def _is_heard(agent: Agent) -> bool:
+    """Whether who comes now is answered; the port itself stays open until the worker is gone."""
+    try:
+        return requests.get(f"http://127.0.0.1:{agent.port}/api/health", timeout=0.5).ok
+    except requests.RequestException:
+        return False
 
 
 def test_an_orchestrator_that_is_away_delays_nothing(agent: Agent) -> None:

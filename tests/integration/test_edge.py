@@ -8,6 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.models import Ports
+from core.settings import load_settings
+from rathole.manager import InstanceManager
 from tests.integration.edge_rig import TOKEN, Edge, Game
 from tests.waiting import wait_until
 
@@ -164,6 +167,22 @@ def test_the_contracts_error_rows(edge: Edge) -> None:
         assert answer.status_code == status
         assert answer.json()["status"] == "error"
     assert rows[500].json()["message"] == "Instance srv_1 already exists"
+
+
+def test_a_request_of_a_user_is_served(edge: Edge) -> None:
+    """The edge knows RATHOLE_TOKEN and no users; the agent's own token lets a request with a user's through."""
+    environ = {
+        "HOST_AGENT_API_KEY": "0123456789abcdef",
+        "RATHOLE_INSTANCE_MANAGER_HOST": "127.0.0.1",
+        "RATHOLE_INSTANCE_MANAGER_PORT": str(edge.api_port),
+        "RATHOLE_TOKEN": TOKEN,
+    }
+    manager = InstanceManager(load_settings(environ))
+    ports = Ports(edge.port(0), edge.port(1))
+    assert manager.create("srv_1", ports, "token-of-a-user").game_port == ports.game
+    assert "srv_1_game_udp" in (manager.client_config("srv_1", "token-of-a-user") or "")
+    manager.delete("srv_1", "token-of-a-user")
+    assert edge.health()["active_instances"] == 0
 
 
 @pytest.mark.usefixtures("game")

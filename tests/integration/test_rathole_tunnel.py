@@ -162,7 +162,7 @@ class Host:
         self._stopping.set()
         if self._thread.ident:
             self._thread.join(10)
-        for server_id in self.supervisor.statuses():
+        for server_id in self.supervisor._all():
             self.supervisor.stop(server_id)
 
 
@@ -279,6 +279,7 @@ def test_a_file_that_rathole_refuses_is_named(host: Host) -> None:
     host.until(TunnelState.FAILED)
 
     assert host.supervisor.status(ID).reason is TunnelReason.CONFIG_REFUSED
+    assert "unknown field `nonsense`" in host.directory.joinpath(ID, "client.log").read_text()
 
 
 def test_the_vps_dies_and_comes_back(host: Host, make_vps: Callable[..., Vps], game: Game) -> None:
@@ -371,7 +372,7 @@ def test_two_servers_do_not_disturb_each_other(host: Host, make_vps: Callable[..
 
     answers(second)
     assert host.supervisor.status(other).pid == pid
-    assert set(host.supervisor.statuses()) == {other}
+    assert set(host.supervisor._all()) == {other}
 
 
 def test_two_clients_of_one_name_are_seen(host: Host, make_vps: Callable[..., Vps], game: Game) -> None:

@@ -1,6 +1,8 @@
 """The wiring: everything is built, nothing is started."""
 
 import gc
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -82,15 +84,15 @@ class _Agent(BaseHTTPRequestHandler):
 
     seen: list[tuple[str, str | None]]
     status = 200
+    body = b'{"message": "All games are stopped."}'
 
     def do_POST(self) -> None:
         """Note the call, and say how it went."""
         type(self).seen.append((self.path, self.headers["X-API-Key"]))
-        body = b'{"message": "All games are stopped."}'
         self.send_response(type(self).status)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(type(self).body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(type(self).body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -117,6 +119,52 @@ def test_stop_games_asks_the_agent_that_runs(
     assert agent.stop_games(settings) == code
     assert handler.seen == [("/api/containers/stop-all", KEY)]
     assert capsys.readouterr().out == "All games are stopped.\n"
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"[]", b'"stopped"', b'{"status": "success"}'])
+def test_stop_games_does_not_believe_what_is_no_agent(
+    running: tuple[type[_Agent], Settings], capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    """Something else on the port, or a proxy before it, is named in a sentence, even where it says 200."""
+    handler, settings = running
+    handler.body = body
+    assert agent.stop_games(settings) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"What answers on port {settings.host_agent_port} (200) is no agent.\n")
+
+
+def test_stop_games_without_an_agent_says_so(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody listens there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert agent.stop_games(settings.model_copy(update={"host_agent_port": port})) == 1
+    assert f"The agent on port {port} does not answer" in capsys.readouterr().err
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where the agent's `.env` would be, in an environment that holds nothing else."""
+    monkeypatch.setattr(agent, "__file__", str(tmp_path / "agent.py"))
+    monkeypatch.setattr(os, "environ", {"MAX_SERVERS": "3"})
+    return tmp_path / ".env"
+
+
+def test_settings_come_from_the_file_beside_the_agent_and_the_environment_wins(dotenv: Path) -> None:
+    """`python agent.py` in a checkout is set as the container is, by its `.env`."""
+    dotenv.write_text(f"HOST_AGENT_API_KEY={KEY}\nNODE_ID=of-the-file\nMAX_SERVERS=7\n")
+    settings = agent.settings_from_here()
+    assert (settings.node_id, settings.max_servers) == ("of-the-file", 3)
+    assert settings.host_agent_api_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("word", ["stop-games", "recover"])
+def test_a_command_with_wrong_settings_names_them(dotenv: Path, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    """Exit code 2 as at the agent's start, and a line for each fault."""
+    dotenv.write_text("HOST_AGENT_PORT=eighty\n")
+    assert agent.main([word]) == 2
+    said = capsys.readouterr().err
+    assert "HOST_AGENT_PORT: " in said
+    assert "HOST_AGENT_API_KEY is not set; see .env.example." in said
 
 
 def test_an_unknown_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.routes import ROUTES
+from core.models import TunnelReason
 from core.settings import Settings
 from edge.settings import EdgeSettings
 
@@ -133,6 +134,15 @@ def test_every_setting_of_the_edge_that_has_no_default_is_shown() -> None:
     demanded = {"EDGE_PUBLIC_HOST", "EDGE_REMOTE_HOST", "RATHOLE_TOKEN"}
     assert demanded <= {name.upper() for name in EdgeSettings.model_fields}
     assert demanded <= set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE))
+
+
+def test_the_table_of_what_goes_wrong_knows_every_reason_of_a_tunnel_and_no_other() -> None:
+    """Whoever looks for the code that a status shows finds its row."""
+    text = (ROOT / "README-NETWORKING.md").read_text()
+    cells = re.findall(r"^\| (`[a-z]+(?:_[a-z]+)*`[^|]*)\|", text, re.MULTILINE)
+    codes = {code for cell in cells for code in re.findall(r"`([a-z]+(?:_[a-z]+)*)`", cell)}
+    reasons = {reason.value for reason in TunnelReason}
+    assert codes - {"stopped_externally"} == reasons
 
 
 def test_every_decision_is_listed() -> None:

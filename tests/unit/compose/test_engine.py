@@ -105,7 +105,7 @@ def test_an_engine_that_comes_back_is_used_again(tmp_path: Path, fake: FakeEngin
     with pytest.raises(DockerUnavailable):
         engine.ping()
     (tmp_path / "later.sock").symlink_to(tmp_path / "docker.sock")
-    fake.answers["/v1.41/_ping"] = (200, "OK")
+    fake.answers["/_ping"] = (200, "OK")
     engine.ping()
 
 
@@ -169,10 +169,10 @@ def test_a_newer_engine_is_spoken_to_in_its_oldest_version(fake: FakeEngine) -> 
     """Engine 29 refuses what 20.10 speaks."""
     fake.answers |= {
         "/version": (200, {"ApiVersion": "1.52", "MinAPIVersion": "1.44"}),
-        "/v1.44/_ping": (200, "OK"),
+        "/v1.44/containers/srv_a/json": (404, {"message": "No such container"}),
     }
-    Engine(fake.url).ping()
-    assert "/v1.44/_ping" in fake.paths
+    assert Engine(fake.url).container("srv_a") is None
+    assert "/v1.44/containers/srv_a/json" in fake.paths
 
 
 def test_networks_are_matched_by_the_whole_name(fake: FakeEngine) -> None:

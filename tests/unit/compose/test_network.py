@@ -109,12 +109,12 @@ def test_many_at_once_make_one() -> None:
 def test_a_container_off_the_network_is_put_on_it() -> None:
     """The agent finds its games by their names only if it is on their network."""
     docker = Networks()
-    ensure_member(docker.engine, network("a"), "id-agent", "host-agent")
+    assert ensure_member(docker.engine, network("a"), "id-agent", "host-agent")
     assert docker.connected == [("a", "id-agent", ["host-agent"])]
 
 
 def test_a_member_is_left_alone() -> None:
     """Joining twice is an error to Docker."""
     docker = Networks()
-    ensure_member(docker.engine, network("a", "agent"), "id-agent", "host-agent")
+    assert not ensure_member(docker.engine, network("a", "agent"), "id-agent", "host-agent")
     assert docker.connected == []

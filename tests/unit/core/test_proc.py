@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DeadlinePassed
-from core.proc import ProcessIdentity, all_processes, end, identify, is_running, run, spawn
+from core.proc import ProcessIdentity, age, all_processes, end, identify, is_running, run, spawn, wait
 from tests.waiting import wait_until
 
 ENV = {"PATH": "/usr/bin:/bin"}
@@ -128,6 +128,24 @@ def test_an_identity_is_that_of_the_process(sleeper: subprocess.Popen[bytes]) ->
     assert identity in set(all_processes())
 
 
+def test_a_process_is_as_old_as_it_is(sleeper: subprocess.Popen[bytes]) -> None:
+    """Counted since the boot, so that a clock set back changes nothing."""
+    assert -0.1 < age(identity_of(sleeper.pid)) < 5
+    assert age(identity_of(os.getpid())) > age(identity_of(sleeper.pid))
+
+
+def test_the_end_of_a_process_is_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
+    """One that is not ours to reap as well; one that ended, or another with its pid, is not waited for."""
+    identity = identity_of(sleeper.pid)
+    assert not wait(identity, 0.05)
+    another = ProcessIdentity(identity.boot_id, os.getpid(), identity.start_ticks + 1, "/x", ())
+    assert wait(another, 60)
+    sleeper.kill()
+    assert wait(identity, 5)
+    sleeper.wait()
+    assert wait(identity, 60)
+
+
 def test_a_name_with_brackets_and_spaces_is_read(tmp_path: Path) -> None:
     """The kernel puts the name unquoted among the fields."""
     program = tmp_path / "a) R 1 (b"
@@ -198,6 +216,13 @@ def test_output_is_appended_to_a_private_file(tmp_path: Path) -> None:
         spawn(["bash", "-c", f"echo {word}; echo {word} >&2"], env=ENV, output=log).wait(5)
     assert log.read_text() == "one\none\ntwo\ntwo\n"
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_errors_can_be_dropped(tmp_path: Path) -> None:
+    """Who cannot write its log then has somewhere to say so."""
+    log = tmp_path / "log"
+    spawn(["bash", "-c", "echo one; echo two >&2"], env=ENV, output=log, with_errors=False).wait(5)
+    assert log.read_text() == "one\n"
 
 
 def test_a_spawned_process_outlives_who_started_it(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import StoreFailed
+from core.failpoints import Failpoint
 from core.schema import MIGRATIONS
 from core.store import Store
 
 ALL = "SELECT * FROM orphan_instances"
+POINT = Failpoint.SERVER_WRITTEN
 INSERT = "INSERT INTO orphan_instances VALUES (?, 'now')"
 
 
@@ -41,7 +43,7 @@ def test_a_new_store_is_at_the_newest_version(store: Store) -> None:
 
 def test_what_is_written_is_there_after_a_restart(store: Store) -> None:
     """A second agent reads what the first wrote, and runs no migration twice."""
-    store.change(INSERT, ("a",))
+    store.change(POINT, INSERT, ("a",))
     store.close()
     again = Store(path_of(store))
     assert ids(again) == ["a"]
@@ -57,7 +59,7 @@ def test_every_write_is_synced(store: Store) -> None:
 
 def test_only_the_owner_reads_it(store: Store) -> None:
     """The file, its log and its index hold passwords."""
-    store.change(INSERT, ("a",))
+    store.change(POINT, INSERT, ("a",))
     files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path_of(store).parent.iterdir()}
     assert files == dict.fromkeys(("agent.db", "agent.db-wal", "agent.db-shm"), 0o600)
     assert stat.S_IMODE(path_of(store).parent.stat().st_mode) == 0o700
@@ -69,7 +71,7 @@ def test_a_store_that_others_could_read_is_made_private(store: Store) -> None:
     store.close()
     path_of(store).chmod(0o644)
     again = Store(path_of(store))
-    again.change(INSERT, ("a",))
+    again.change(POINT, INSERT, ("a",))
     assert {stat.S_IMODE(file.stat().st_mode) for file in path_of(store).parent.iterdir()} == {0o600}
     again.close()
 
@@ -78,16 +80,16 @@ def test_a_transaction_is_all_or_nothing(store: Store) -> None:
     """An error in it, of whatever kind, leaves nothing of it, and the store works on."""
 
     def fail_halfway() -> None:
-        with store.transaction():
-            store.change(INSERT, ("a",))
+        with store.transaction(POINT):
+            store.change(POINT, INSERT, ("a",))
             raise KeyError
 
     with pytest.raises(KeyError):
         fail_halfway()
     assert ids(store) == []
-    with store.transaction():
-        store.change(INSERT, ("b",))
-        store.change(INSERT, ("c",))
+    with store.transaction(POINT):
+        store.change(POINT, INSERT, ("b",))
+        store.change(POINT, INSERT, ("c",))
     assert ids(store) == ["b", "c"]
 
 
@@ -95,9 +97,9 @@ def test_a_transaction_in_another_is_part_of_it(store: Store) -> None:
     """The outer one decides."""
 
     def fail_outside() -> None:
-        with store.transaction():
-            with store.transaction():
-                store.change(INSERT, ("a",))
+        with store.transaction(POINT):
+            with store.transaction(POINT):
+                store.change(POINT, INSERT, ("a",))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -107,9 +109,9 @@ def test_a_transaction_in_another_is_part_of_it(store: Store) -> None:
 
 def test_a_contradiction_is_told_apart(store: Store) -> None:
     """A row that is there already is no failure of the store."""
-    store.change(INSERT, ("a",))
+    store.change(POINT, INSERT, ("a",))
     with pytest.raises(sqlite3.IntegrityError):
-        store.change(INSERT, ("A",))
+        store.change(POINT, INSERT, ("A",))
     assert ids(store) == ["a"]
 
 
@@ -117,7 +119,7 @@ def test_another_errors_cause_stays_its_own(store: Store) -> None:
     """What fails for another reason inside a transaction is not said to be the store's fault."""
 
     def fail_elsewhere() -> None:
-        with store.transaction():
+        with store.transaction(POINT):
             raise FileNotFoundError("docker")
 
     with pytest.raises(FileNotFoundError, match="docker"):
@@ -129,9 +131,9 @@ def test_threads_do_not_mix(store: Store) -> None:
 
     def write(name: int) -> None:
         for number in range(20):
-            with store.transaction():
-                store.change(INSERT, (f"{name}-{number}-x",))
-                store.change(INSERT, (f"{name}-{number}-y",))
+            with store.transaction(POINT):
+                store.change(POINT, INSERT, (f"{name}-{number}-x",))
+                store.change(POINT, INSERT, (f"{name}-{number}-y",))
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
     for thread in threads:
@@ -147,11 +149,12 @@ def test_a_killed_agent_leaves_nothing_of_its_transaction(tmp_path: Path) -> Non
     code = f"""
 import os
 from pathlib import Path
+from core.failpoints import Failpoint
 from core.store import Store
 store = Store(Path({str(path)!r}))
-store.change({INSERT!r}, ("committed",))
-with store.transaction():
-    store.change({INSERT!r}, ("begun",))
+store.change(Failpoint.SERVER_WRITTEN, {INSERT!r}, ("committed",))
+with store.transaction(Failpoint.SERVER_WRITTEN):
+    store.change(Failpoint.SERVER_WRITTEN, {INSERT!r}, ("begun",))
     os.kill(os.getpid(), 9)
 """
     killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=30)
@@ -190,9 +193,9 @@ def test_a_store_that_is_put_right_is_used(tmp_path: Path) -> None:
     store = Store(path)
     for _ in range(2):
         with pytest.raises(StoreFailed):
-            store.change(INSERT, ("a",))
+            store.change(POINT, INSERT, ("a",))
     path.unlink()
-    store.change(INSERT, ("a",))
+    store.change(POINT, INSERT, ("a",))
     assert ids(store) == ["a"]
     store.close()
 
@@ -200,7 +203,7 @@ def test_a_store_that_is_put_right_is_used(tmp_path: Path) -> None:
 def test_damage_inside_is_found(store: Store) -> None:
     """A store whose pages were overwritten opens, and its check says that it is damaged."""
     for number in range(500):
-        store.change(INSERT, (f"srv-{number:060d}",))
+        store.change(POINT, INSERT, (f"srv-{number:060d}",))
     store.close()
     size = path_of(store).stat().st_size
     with path_of(store).open("r+b") as file:
@@ -219,16 +222,22 @@ def test_a_sound_store_passes(store: Store) -> None:
 
 def test_a_store_of_a_newer_agent_is_left_alone(store: Store) -> None:
     """An older agent would not know what its columns mean."""
-    store.change("PRAGMA user_version = 999")
+    store.change(POINT, "PRAGMA user_version = 999")
     store.close()
     with pytest.raises(StoreFailed, match=r"newer agent \(version 999\)") as failed:
         store.check()
     assert failed.value.code == "store_too_new"
 
 
+def test_looking_at_the_version_makes_nothing(tmp_path: Path) -> None:
+    """Where there is no store yet, its owner makes it."""
+    Store(tmp_path / "agent.db").check_version()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_migration_that_fails_leaves_the_store_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a migration would be a version that nobody knows."""
-    store.change(INSERT, ("a",))
+    store.change(POINT, INSERT, ("a",))
     store.close()
     broken = "CREATE TABLE half (x TEXT) STRICT; SELECT nonsense FROM nowhere;"
     with monkeypatch.context() as patch:
@@ -243,7 +252,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(store: Store, monkeyp
 
 def test_a_migration_that_is_new_is_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of an older agent keeps its rows."""
-    store.change(INSERT, ("a",))
+    store.change(POINT, INSERT, ("a",))
     store.close()
     newer = "ALTER TABLE orphan_instances ADD COLUMN tries INTEGER NOT NULL DEFAULT 7;"
     monkeypatch.setattr("core.store.MIGRATIONS", (*MIGRATIONS, newer))
@@ -266,18 +275,19 @@ def test_a_full_disk_is_said_and_outlived(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from core.errors import StoreFailed
+from core.failpoints import Failpoint
 from core.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = Store(Path({str(path)!r}))
-store.change({INSERT!r}, ("small",))
+store.change(Failpoint.SERVER_WRITTEN, {INSERT!r}, ("small",))
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
 try:
-    store.change({INSERT!r}, ("x" * 1_000_000,))
+    store.change(Failpoint.SERVER_WRITTEN, {INSERT!r}, ("x" * 1_000_000,))
 except StoreFailed as error:
     print(error.code, len(store.rows({ALL!r})))
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-store.change({INSERT!r}, ("later",))
+store.change(Failpoint.SERVER_WRITTEN, {INSERT!r}, ("later",))
 print(len(store.rows({ALL!r})))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from core.errors import Conflict, NotFound
+from core.failpoints import Failpoint
 from core.models import OperationKind, OperationStatus, Ports
 from core.operations import OperationTable
 from core.orphans import OrphanTable
@@ -91,6 +92,16 @@ def test_wishes_and_answers_are_kept(servers: ServerTable) -> None:
     assert forgotten.public_ports is None
 
 
+def test_a_wish_that_is_there_already_changes_nothing(servers: ServerTable) -> None:
+    """Whoever asks twice can so be told from whoever asks for something else; NULL is a value like others."""
+    assert servers.update("srv_a_00000001", client_config="x", tunnel_wanted=True)
+    assert not servers.update("SRV_A_00000001", client_config="x", tunnel_wanted=True)
+    assert servers.update("srv_a_00000001", client_config="x", tunnel_wanted=False)
+    assert servers.update("srv_a_00000001", client_config=None)
+    assert not servers.update("srv_a_00000001", client_config=None)
+    assert not servers.update("srv_b_00000001", client_config="x")
+
+
 def test_two_servers_may_have_one_public_port(servers: ServerTable) -> None:
     """A manager that lost its memory hands one out twice."""
     servers.add(spec_of(serverId="srv_b_00000001", gamePort=32000, beaconPort=33000))
@@ -103,7 +114,7 @@ def test_several_changes_can_be_one(servers: ServerTable) -> None:
     """A conflict in the middle takes the changes before it back."""
 
     def replace() -> None:
-        with servers.transaction():
+        with servers.transaction(Failpoint.SERVER_WRITTEN):
             servers.update("srv_a_00000001", container_wanted=False)
             servers.add(spec_of(serverId="srv_b_00000001"))
 
@@ -179,12 +190,25 @@ def test_an_orphan_is_remembered_until_it_is_gone(store: Store) -> None:
     table.add("srv_a")
     table.add("SRV_A")
     assert table.all() == ["srv_a"]
-    assert table.has("Srv_A")
+    assert table.find("Srv_A") == "srv_a"
     table.remove("SRV_a")
-    assert not table.has("srv_a")
+    assert table.find("srv_a") is None
 
 
 def test_a_wrong_type_does_not_get_in(store: Store) -> None:
     """The tables are strict: text in a number's place is a fault of ours, found at once."""
     with pytest.raises(sqlite3.IntegrityError):
-        store.change("INSERT INTO ports VALUES ('text', 'tcp', 'srv_a')")
+        store.change(Failpoint.SERVER_WRITTEN, "INSERT INTO ports VALUES ('text', 'tcp', 'srv_a')")
+
+
+def test_a_later_operation_sorts_behind_though_the_clock_was_set_back(store: Store) -> None:
+    """The newest is the one asked for last, whatever the wall clock says, to the next agent too."""
+    now = 10**18
+    first = OperationTable(store, lambda: now).begin("srv_a_00000001", OperationKind.START)
+    set_back = OperationTable(store, lambda: now - 3600 * 10**9)
+    later = [set_back.begin("srv_a_00000001", kind) for kind in (OperationKind.STOP, OperationKind.KILL)]
+    ids = [operation.operation_id for operation in (first, *later)]
+    assert ids == sorted(ids)
+    newest = set_back.last_for("srv_a_00000001")
+    assert newest is not None
+    assert newest.kind is OperationKind.KILL

@@ -127,6 +127,27 @@ def test_a_foreign_container_stops_the_deployment(checkout: Path) -> None:
     assert "build" not in calls(checkout)
 
 
+def test_settings_that_the_agent_refuses_stop_the_deployment_before_it_is_replaced(checkout: Path) -> None:
+    """The new image is built and looks at them; `up` is never asked for."""
+    fake_docker(checkout, '"compose"*" run "*) echo "MAX_SERVERS: wrong."; exit 2 ;;')
+    (checkout / ".env").write_text("HOST_AGENT_PORT=1\nADVERTISE_ADDRESS=192.0.2.7\nMAX_SERVERS=abc\n")
+    (checkout / "requirements.txt").touch()
+    result = deploy(checkout)
+    assert result.returncode == 1
+    assert "MAX_SERVERS: wrong." in result.stderr
+    assert " run --rm --no-deps" in calls(checkout)
+    assert " up " not in calls(checkout)
+
+
+def test_a_bad_port_stops_the_deployment_before_the_build(checkout: Path) -> None:
+    """Compose would have taken the agent away before the engine refused it."""
+    (checkout / ".env").write_text("HOST_AGENT_PORT=99999\n")
+    result = deploy(checkout)
+    assert result.returncode == 1
+    assert "HOST_AGENT_PORT" in result.stderr
+    assert "build" not in calls(checkout)
+
+
 PARTS = ("say", "settings", "compose")
 LABEL = '"network inspect"*'
 

@@ -82,13 +82,13 @@ def test_any_other_end_is_followed_by_a_start(start_loop: Start, tmp_path: Path,
 
 
 def test_the_delay_between_starts_doubles(start_loop: Start, tmp_path: Path) -> None:
-    """A gunicorn that cannot live does not use up the host, and each delay is said."""
+    """One that is killed comes back at once; one that cannot live does not use up the host. Each delay is said."""
     loop = start_loop("exit 1")
-    nth_pid(tmp_path, 4)
+    nth_pid(tmp_path, 5)
     loop.terminate()
     _, said = loop.communicate(timeout=5)
     delays = [line.split()[-2] for line in said.splitlines() if "started again" in line]
-    assert delays[:3] == ["100", "200", "400"]
+    assert delays[:4] == ["0", "100", "200", "400"]
 
 
 def test_sigterm_is_handed_on_and_waited_for(start_loop: Start, tmp_path: Path) -> None:
@@ -132,4 +132,4 @@ def test_sigterm_during_the_backoff_ends_the_loop(start_loop: Start, tmp_path: P
     assert any("800 ms" in line for line in loop.stderr)
     loop.terminate()
     assert loop.wait(0.7) == 0
-    assert len(pids(tmp_path)) == 4
+    assert len(pids(tmp_path)) == 5

@@ -1,8 +1,11 @@
 """How a step is reported."""
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
-from tests.unit.deploy.shell import at_terminal, bash
+from tests.unit.deploy.shell import SCRIPTS, at_terminal, bash
 
 PARTS = ("say",)
 
@@ -26,6 +29,7 @@ def test_a_failed_step_shows_the_end_of_the_output_and_passes_the_code_on(tmp_pa
     assert "no water" in result.stderr
     assert "\n50\n" not in result.stderr
     log = Path(result.stderr.split()[-1])
+    assert log.name.startswith("satis-deploy.")
     assert "\n50\n" in log.read_text()
     log.unlink()
 
@@ -67,3 +71,26 @@ def test_the_spinner_ends_with_the_script(tmp_path: Path) -> None:
     """A script that is killed leaves nothing turning on the terminal: its last user goes, and the read ends."""
     screen = at_terminal("step 'Making tea' sh -c 'sleep 0.4; kill -9 $PPID'", tmp_path, typed="", parts=PARTS)
     assert "done" not in screen
+
+
+def test_an_interrupted_step_has_not_failed(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole group, and Compose ends with 1 by it: the script ends too, and looks for no reason."""
+    command = """bash -c 'trap "exit 1" INT; while :; do sleep 0.1; done'"""
+    script = f"source {SCRIPTS}/say.sh; step 'Making tea' {command} || fail 'the reason stands above'"
+    with subprocess.Popen(
+        ["/bin/bash", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "Making tea ...\n"
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "Interrupted" in said
+    assert "reason" not in said

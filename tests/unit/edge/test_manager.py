@@ -218,6 +218,18 @@ def test_a_long_log_is_rotated(rig: Rig) -> None:
     assert log.with_name("server.log.1").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_long_log_that_cannot_be_kept_is_emptied_all_the_same(rig: Rig) -> None:
+    """On a full disk room is worth more than old lines, and the server is tended as ever."""
+    manager = rig.manager()
+    manager.create("srv_1", 30000, 30001)
+    log = rig.settings.edge_data_dir / "instances" / "srv_1" / "server.log"
+    log.with_name("server.log.1").mkdir()
+    with log.open("a") as file:
+        file.write("x" * (1024 * 1024 + 1))
+    manager.tend()
+    assert log.stat().st_size == 0
+
+
 def test_a_restart_brings_everything_back(rig: Rig) -> None:
     """Ports, control port and token are as before; the servers run again."""
     first = rig.manager()

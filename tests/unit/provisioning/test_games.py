@@ -1,6 +1,7 @@
 """Asking games, seldom enough; and where their files are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def polled(monkeypatch: pytest.MonkeyPatch) -> Polled:
 def test_a_ready_game_is_asked_each_ten_seconds(polled: Polled) -> None:
     """In between, its last answer holds."""
     for polled.now in (0.0, 5.0, 9.9, 10.0):
-        assert polled.look() == GameSeen(answers=True, ready=True)
+        assert replace(polled.look(), settled=False) == GameSeen(answers=True, ready=True, played=True)
     assert polled.asked == 2
 
 

@@ -4,13 +4,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from compose.network import NETWORK
 from core.errors import AgentError, ComposeFailed, Conflict, ManagerFailed, StoreFailed
+from core.failpoints import Failpoint
 from core.models import OperationKind, OperationStatus, Phase, TunnelReason
 from provisioning import actions, keeper, servers
 from tests.fakes.world import Agent, World, spec
@@ -248,9 +251,24 @@ def test_a_store_that_takes_no_word_is_told(world: World, agent: Agent, monkeypa
     wait_until(lambda: not world.engine.alive(ID), within=10, saying="it goes on when there is room")
 
 
+def test_who_asks_again_is_not_told_what_failed_before(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spawn that a full disk held up goes on when there is room, and the next one waits for that."""
+    full = StoreFailed("store_failed", "The store cannot be used: database or disk is full.")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise full
+
+    with monkeypatch.context() as patched:
+        patched.setattr(agent.operations, "at_step", refuse)
+        patched.setattr(agent.hands.servers, "update", refuse)
+        with pytest.raises(StoreFailed, match="disk is full"):
+            agent.servers.spawn(spec())
+    assert agent.servers.spawn(spec()).container
+
+
 def world_wish(agent: Agent) -> None:
     """Write down that the game shall stop, past a store that is made to refuse."""
-    agent.store.change("UPDATE servers SET container_wanted = 0")
+    agent.store.change(Failpoint.SERVER_WRITTEN, "UPDATE servers SET container_wanted = 0")
 
 
 def test_an_operation_without_end_is_not_waited_for(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,6 +352,15 @@ def test_orphans_are_taken_off_when_the_manager_is_back(world: World, agent: Age
     assert ID in world.manager.instances
 
 
+def test_a_twin_of_the_network_is_removed_before_a_game_is_made(world: World, agent: Agent) -> None:
+    """Compose would refuse the name as ambiguous, and the spawn would be undone."""
+    for _ in range(2):
+        world.engine.create_network(NETWORK, {})
+    agent.servers.spawn(spec())
+    assert len(world.engine.networks(NETWORK)) == 1
+    assert world.engine.alive(ID)
+
+
 # People do things by hand.
 
 
@@ -357,6 +384,31 @@ def test_a_game_stopped_by_hand_stays_so_until_the_next_start(world: World, agen
     wait_until(lambda: not agent.reconciler.last_look(ID).seen.is_alive, within=5, saying="it is seen")  # type: ignore[union-attr]
     assert agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY
     assert agent.servers.start(ID).phase is Phase.READY
+
+
+def test_a_stop_by_hand_that_is_seen_before_it_is_told_is_respected(world: World, agent: Agent) -> None:
+    """A keeper that looks between the container's end and Docker's telling of it asks, and starts nothing."""
+    agent.servers.spawn(spec())
+    for _ in range(10):
+        stop_by_hand(world)
+        agent.reconciler.wake(ID)
+        wait_until(lambda: agent.servers.view(ID).phase is Phase.STOPPED_EXTERNALLY, within=5, saying="it is known")
+        assert agent.servers.start(ID).phase is Phase.STARTING
+    assert world.count(f"up {ID}") == 11
+
+
+def test_a_container_that_is_being_removed_is_waited_for(world: World, agent: Agent) -> None:
+    """Compose cannot start it, and fails to make another under its name."""
+    agent.servers.spawn(spec())
+    world.engine.end(ID, "kill", "die")
+    world.engine.containers[ID] = replace(world.engine.containers[ID], status="removing")
+    with capture_logs() as lines:
+        agent.reconciler.wake(ID)
+        threading.Timer(0.5, lambda: world.engine.containers.pop(ID)).start()
+        wait_until(lambda: world.engine.alive(ID), within=5, saying="it is made anew")
+    assert [line["event"] for line in lines if line.get("step") == "up"] == [
+        "There is no container though one shall run; it is made."
+    ]
 
 
 def test_a_game_started_again_by_hand_is_wanted_again(world: World, agent: Agent) -> None:
@@ -400,8 +452,8 @@ def test_what_is_removed_by_hand_is_mended(world: World, agent: Agent, what: str
             world.layout.compose_file(ID).unlink(),
         ),
         "client.toml": lambda: world.layout.client_config(ID).unlink(),
-        "network": lambda: (stop_by_hand(world), world.engine.present.clear()),
-        "image": lambda: (stop_by_hand(world), world.engine.images.clear()),
+        "network": lambda: (world.engine.end(ID, "die"), world.engine.present.clear()),
+        "image": lambda: (world.engine.end(ID, "die"), world.engine.images.clear()),
         "tunnel": lambda: world.tunnels.stop(ID),
     }
     remove[what]()
@@ -417,12 +469,12 @@ def is_whole(world: World) -> bool:
 
 
 def test_an_instance_that_the_vps_forgot_is_asked_for_again(world: World, agent: Agent) -> None:
-    """Not before a minute has passed since it was last asked for."""
+    """Not before 15 s have passed since it was last asked for."""
     agent.servers.spawn(spec())
     world.tunnels.reasons[ID] = TunnelReason.SERVICE_UNKNOWN
     asked = world.manager.calls.count(f"create {ID}")
     agent.reconciler.wake(ID)
-    world.later += 61
+    world.later += 16
     agent.reconciler.wake(ID)
     wait_until(lambda: world.manager.calls.count(f"create {ID}") == asked + 1, within=5, saying="it is asked for")
 

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from core.models import Ports
 from core.servers import Server
 from provisioning.plan import Action, ContainerSeen, Observed, plan
-from tests.unit.provisioning.paper import FIRST_RUN, GRANTED, RUNNING, SEEN, SERVER, SPEC, STOPPED, Paper
+from provisioning.watchdog import Verdict
+from tests.unit.provisioning.paper import ADDRESS, FIRST_RUN, GRANTED, RUNNING, SEEN, SERVER, SPEC, STOPPED, Paper
 
 A = Action
 NEW = {"public_ports": None, "client_config": None, "bounced_for": None}
 BARE = {"container": None, "tunnel_runs": False, "game_answers": False}
 DOWN = {"container": STOPPED, "tunnel_runs": False, "game_answers": False}
+TAKEN_OFF = replace(RUNNING, on_network=False, joinable=True, address=None)
+MOVED = replace(RUNNING, address="172.20.0.3")
 
 # sentence: (what differs from a server in good order, what differs from a world in good order, the plan)
 RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
@@ -33,6 +36,17 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
         {A.UP},
     ),
     "a game does not wait where there is no manager": (NEW, BARE, {A.UP}),
+    "a client of nobody's instance is ended": ({"client_config": None}, {}, {A.STOP_TUNNEL}),
+    "a game waits for the word on an instance in doubt, since other ports may come of it": (
+        {},
+        DOWN | {"manager_due": True, "instance_stale": True},
+        {A.ASK_MANAGER},
+    ),
+    "it does not wait for a manager that failed": (
+        {},
+        DOWN | {"manager_due": True, "instance_stale": True, "manager_failed": True},
+        {A.UP},
+    ),
     "the compose file is written before it is used": (
         {},
         BARE | {"compose_file_right": False},
@@ -44,7 +58,7 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
         {A.ASK_MANAGER},
     ),
     # A game that runs.
-    "another template recreates no running game": ({}, {"compose_file_right": False}, set()),
+    "another template recreates no running game": ({}, {"compose_file_right": False}, {A.WRITE_COMPOSE_FILE}),
     "an image that is gone stops no running game": ({}, {"image_present": False}, set()),
     "a game that shall stop loses its tunnel first": ({"container_wanted": False}, {}, {A.STOP_TUNNEL}),
     "a game that shall stop is stopped once no tunnel leads to it": (
@@ -74,6 +88,44 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
         {"container": replace(RUNNING, on_network=False), "tunnel_runs": False},
         {A.STOP_CONTAINER},
     ),
+    "a game that was taken off the network is put on it while it runs": (
+        {},
+        {"container": TAKEN_OFF, "game_answers": False},
+        {A.JOIN_NETWORK},
+    ),
+    "the network is made before a running game is put on it": (
+        {},
+        {"container": TAKEN_OFF, "game_answers": False, "network_present": False},
+        {A.ENSURE_NETWORK},
+    ),
+    "a game that shall stop is saved first, while its players still reach it": (
+        {"container_wanted": False},
+        {"save_due": True},
+        {A.SAVE_GAME},
+    ),
+    "a game that is to be restarted is saved first": ({"restart_from": FIRST_RUN}, {"save_due": True}, {A.SAVE_GAME}),
+    "a game that is to follow other ports is saved first": (
+        {"public_ports": GRANTED},
+        {"save_due": True},
+        {A.SAVE_GAME},
+    ),
+    "a game that stays is not saved": ({}, {"save_due": True}, set()),
+    "a game with a password is claimed once it is ready": ({}, {"claim_due": True}, {A.CLAIM}),
+    "no tunnel opens to a game that is still to be claimed": (
+        {},
+        {"claim_due": True, "tunnel_runs": False},
+        {A.CLAIM},
+    ),
+    "a game that loads is not claimed yet": (
+        {},
+        {"claim_due": True, "tunnel_runs": False, "game_ready": False, "game_answers": False},
+        set(),
+    ),
+    "a game that died too often is stopped, unsaved": (
+        {"crashed": True},
+        {"save_due": True, "tunnel_runs": False},
+        {A.STOP_CONTAINER},
+    ),
     "a game that Docker is about to restart is left to Docker": (
         {},
         {"container": replace(RUNNING, status="restarting")},
@@ -88,6 +140,7 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
         {A.RECREATE},
     ),
     "a container that was stopped by hand stays so": ({"stopped_externally": True}, DOWN, set()),
+    "a game that died too often stays down": ({"crashed": True}, DOWN, set()),
     "a network that is gone is made again": ({}, DOWN | {"network_present": False}, {A.ENSURE_NETWORK}),
     "no tunnel leads to a game that ended": ({}, DOWN | {"tunnel_runs": True}, {A.STOP_TUNNEL, A.UP}),
     # The tunnel.
@@ -100,11 +153,25 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
     ),
     "a tunnel begins anew when its game first answers": ({"bounced_for": None}, {}, {A.BOUNCE_TUNNEL}),
     "a tunnel does not begin anew before its game answers": ({"bounced_for": None}, {"game_answers": False}, set()),
+    "a tunnel begins anew when its game has another address": ({}, {"container": MOVED}, {A.BOUNCE_TUNNEL}),
+    "an address that has not settled is waited for": ({}, {"container": MOVED, "address_settled": False}, set()),
+    "a tunnel through which nothing comes begins anew": ({}, {"path": Verdict.BOUNCE}, {A.BOUNCE_TUNNEL}),
+    "a tunnel that was begun anew in vain is left to a person": ({}, {"path": Verdict.FAILED}, set()),
     "no tunnel runs where names do not resolve": ({}, {"tunnel_runs": False, "can_tunnel": False}, set()),
     "an instance that the VPS does not know is asked for again": (
         {},
         {"instance_stale": True, "manager_due": True},
         {A.ASK_MANAGER},
+    ),
+    "an instance that the VPS refuses for long is made anew": (
+        {},
+        {"instance_stale": True, "instance_refused": True, "manager_due": True},
+        {A.REMAKE_INSTANCE},
+    ),
+    "no instance is made anew for a game that is down": (
+        {"container_wanted": False},
+        DOWN | {"instance_refused": True, "manager_due": True},
+        set(),
     ),
     "a manager is not asked before its time": ({}, {"instance_stale": True}, set()),
     "nobody asks for a tunnel of a stopped server": (
@@ -121,6 +188,7 @@ RULES: dict[str, tuple[dict[str, object], dict[str, object], set[Action]]] = {
     "a stopped server keeps its instance, and with it its address": ({"container_wanted": False}, DOWN, set()),
     # A removal.
     "a removal begins with the tunnel": ({"deleting": True}, {}, {A.STOP_TUNNEL}),
+    "a removal waits for no save": ({"deleting": True}, {"save_due": True}, {A.STOP_TUNNEL}),
     "then the container goes": ({"deleting": True}, {"tunnel_runs": False}, {A.REMOVE_CONTAINER}),
     "then the files go": ({"deleting": True}, BARE, {A.REMOVE_FILES}),
     "then the server is forgotten": ({"deleting": True}, BARE | {"files_present": False}, {A.FORGET}),
@@ -153,6 +221,8 @@ CONTAINERS = st.none() | st.builds(
     started_at=TIMES,
     ports=st.none() | PORTS,
     on_network=st.booleans(),
+    joinable=st.booleans(),
+    address=st.sampled_from([None, ADDRESS, "172.20.0.3"]),
 )
 SERVERS = st.builds(
     replace,
@@ -161,14 +231,39 @@ SERVERS = st.builds(
     tunnel_wanted=st.booleans(),
     deleting=st.booleans(),
     stopped_externally=st.booleans(),
+    crashed=st.booleans(),
     public_ports=st.none() | PORTS,
     client_config=st.sampled_from([None, "[client]"]),
     restart_from=st.none() | TIMES,
-    bounced_for=st.none() | TIMES,
+    bounced_for=st.none() | st.builds("{} {}".format, TIMES, st.sampled_from([None, ADDRESS])),
 )
+
+
+def possible(seen: Observed) -> Observed:
+    """Return a world without what contradicts itself: only what runs can be joined, ready, lost or refused."""
+    container = seen.container
+    tunnel_runs = seen.tunnel_runs and seen.can_tunnel
+    runs = container is not None and container.status == "running"
+    ready = runs and seen.game_answers and seen.game_ready
+    if container:
+        container = replace(container, joinable=runs and container.joinable and not container.on_network)
+    return replace(
+        seen,
+        container=container,
+        game_ready=ready,
+        address_settled=seen.game_answers and seen.address_settled,
+        claim_due=seen.claim_due and container is not None,
+        save_due=seen.save_due and runs,
+        tunnel_runs=tunnel_runs,
+        instance_refused=seen.instance_refused and tunnel_runs,
+        path=seen.path if ready and tunnel_runs else Verdict.FINE,
+    )
+
+
 WORLDS = st.builds(
     Observed,
     container=CONTAINERS,
+    path=st.sampled_from(Verdict),
     **dict.fromkeys(
         [
             "network_present",
@@ -177,16 +272,21 @@ WORLDS = st.builds(
             "manager_due",
             "manager_failed",
             "instance_stale",
+            "instance_refused",
             "client_file_right",
             "can_tunnel",
             "tunnel_runs",
             "game_answers",
+            "address_settled",
             "files_present",
+            "game_ready",
+            "claim_due",
+            "save_due",
         ],
         st.booleans(),
     ),
-)
-PAPERS = st.builds(Paper, SERVERS, WORLDS, granted=st.none() | PORTS, follow=st.booleans())
+).map(possible)
+PAPERS = st.builds(Paper, SERVERS, WORLDS, granted=st.none() | PORTS, follow=st.booleans(), locked=st.booleans())
 
 CONTRADICTIONS = [
     {A.RUN_TUNNEL, A.STOP_CONTAINER},
@@ -205,8 +305,16 @@ CONTRADICTIONS = [
     {A.RELEASE_INSTANCE, A.RUN_TUNNEL},
     {A.RELEASE_INSTANCE, A.ASK_MANAGER},
     {A.RELEASE_INSTANCE, A.WRITE_CLIENT_CONFIG},
+    {A.RELEASE_INSTANCE, A.REMAKE_INSTANCE},
+    {A.REMAKE_INSTANCE, A.ASK_MANAGER},
+    {A.REMAKE_INSTANCE, A.WRITE_CLIENT_CONFIG},
+    {A.REMAKE_INSTANCE, A.STOP_TUNNEL},
+    {A.JOIN_NETWORK, A.ENSURE_NETWORK},
+    {A.JOIN_NETWORK, A.STOP_CONTAINER},
+    {A.CLAIM, A.RUN_TUNNEL},
+    {A.CLAIM, A.STOP_CONTAINER},
 ]
-ALONE = {A.REMOVE_CONTAINER, A.REMOVE_FILES, A.FORGET}
+ALONE = {A.SAVE_GAME, A.REMOVE_CONTAINER, A.REMOVE_FILES, A.FORGET}
 
 
 @given(SERVERS, PORTS, WORLDS)
@@ -236,10 +344,40 @@ def test_a_running_game_is_ended_only_with_a_reason(server: Server, ports: Ports
     """It is never touched because a file, an image or the manager is not as expected."""
     container = seen.container
     if plan(server, ports, seen) & {A.STOP_CONTAINER, A.REMOVE_CONTAINER} and container and container.is_alive:
-        unwanted = server.deleting or not server.container_wanted or server.stopped_externally
+        unwanted = server.deleting or not server.container_wanted or server.stopped_externally or server.crashed
         restart = server.restart_from == container.started_at
-        out_of_reach = not container.on_network or (server.client_config and container.ports not in {None, ports})
+        off_network = not container.on_network and not container.joinable
+        out_of_reach = off_network or (server.client_config and container.ports not in {None, ports})
         assert unwanted or restart or out_of_reach
+
+
+@given(SERVERS, PORTS, WORLDS)
+def test_what_was_played_is_saved_before_the_end(server: Server, ports: Ports, seen: Observed) -> None:
+    """Neither the game nor its tunnel ends before that, but where all is deleted or the game only dies."""
+    actions = plan(server, ports, seen)
+    if seen.save_due and not server.deleting and not server.crashed:
+        assert A.STOP_CONTAINER not in actions
+        ends = not server.container_wanted or server.stopped_externally
+        assert not (ends and A.STOP_TUNNEL in actions)
+    if A.SAVE_GAME in actions:
+        assert seen.save_due
+
+
+@given(SERVERS, PORTS, WORLDS)
+def test_a_game_is_claimed_before_anybody_reaches_it(server: Server, ports: Ports, seen: Observed) -> None:
+    """An unclaimed game belongs to whoever comes first."""
+    actions = plan(server, ports, seen)
+    assert not (seen.claim_due and A.RUN_TUNNEL in actions)
+    if A.CLAIM in actions:
+        assert seen.is_alive
+        assert seen.game_ready
+
+
+@given(SERVERS, PORTS, WORLDS)
+def test_a_game_that_died_too_often_stays_down(server: Server, ports: Ports, seen: Observed) -> None:
+    """Whatever else is wrong with it; nothing is done to run it, and nothing for its players."""
+    actions = plan(replace(server, crashed=True), ports, seen)
+    assert not actions & {A.UP, A.RECREATE, A.PULL_IMAGE, A.JOIN_NETWORK, A.CLAIM, A.SAVE_GAME, A.RUN_TUNNEL}
 
 
 @given(PAPERS)
@@ -250,17 +388,23 @@ def test_any_world_leads_to_the_desired_one(paper: Paper) -> None:
         assert paper.gone
         return
     _check_container(paper)
+    if not paper.seen.claim_due:
+        _check_tunnel(paper)
+    paper.load()
+    paper.settle()
+    _check_container(paper)
     _check_tunnel(paper)
+    _check_players(paper)
 
 
 def _check_container(paper: Paper) -> None:
     server, container = paper.server, paper.seen.container
-    assert paper.seen.is_alive == (server.container_wanted and not server.stopped_externally)
+    assert paper.seen.is_alive == (server.container_wanted and not server.stopped_externally and not server.crashed)
     if container and container.is_alive:
         assert container.on_network
         assert container.started_at != server.restart_from
         assert server.client_config is None or container.ports in {None, paper.ports}
-        assert paper.runs <= 1, "players are thrown out once at most"
+        assert paper.runs <= 1 + paper.started_without, "players are thrown out once at most"
 
 
 def _check_tunnel(paper: Paper) -> None:
@@ -274,20 +418,36 @@ def _check_tunnel(paper: Paper) -> None:
         assert seen.client_file_right
 
 
+def _check_players(paper: Paper) -> None:
+    """Whoever plays reaches a game that is claimed, through a tunnel that was begun anew for its present run."""
+    server, seen = paper.server, paper.seen
+    if seen.is_alive:
+        assert not seen.claim_due
+    if seen.tunnel_runs and seen.container:
+        assert server.bounced_for == seen.container.run
+        assert seen.path is not Verdict.BOUNCE
+
+
 @given(PAPERS)
 def test_what_has_settled_is_left_alone(paper: Paper) -> None:
     """A second look at the same world has nothing to add."""
     paper.settle()
     assert paper.settle() == []
+    paper.load()
+    paper.settle()
+    assert paper.settle() == []
 
 
 def test_the_manager_s_late_other_ports_cost_one_stop_and_one_start() -> None:
-    """A game that was started without the manager follows it once, with its tunnel at the end."""
-    paper = Paper(replace(SERVER, **NEW), replace(SEEN, tunnel_runs=False, manager_due=True))
+    """A game that was started without the manager follows it once, saved, and with its tunnel at the end."""
+    paper = Paper(replace(SERVER, **NEW), replace(SEEN, tunnel_runs=False, manager_due=True, save_due=True))
     done = paper.settle()
-    assert [step for step in done if step & {A.STOP_CONTAINER, A.UP, A.RECREATE}] == [
+    assert [step for step in done if step & {A.SAVE_GAME, A.STOP_CONTAINER, A.UP, A.RECREATE}] == [
+        {A.SAVE_GAME},
         {A.STOP_CONTAINER, A.WRITE_CLIENT_CONFIG},
         {A.UP},
     ]
     assert done[-1] == {A.RUN_TUNNEL}
-    assert paper.seen.container == replace(RUNNING, started_at=paper.seen.container.started_at, ports=GRANTED)
+    assert paper.seen.container == replace(
+        RUNNING, started_at=paper.seen.container.started_at, ports=GRANTED, address=paper.seen.container.address
+    )

@@ -221,13 +221,15 @@ def test_stop_and_start_keep_data_and_address(world: World, agent: Agent) -> Non
 def test_restart_runs_the_game_anew(world: World, agent: Agent) -> None:
     """Once, also where it was stopped."""
     before = agent.servers.spawn(spec()).container
-    after = agent.servers.restart(ID).container
+    agent.servers.restart(ID)
+    after = agent.servers.view(ID).container
     assert before
     assert after
     assert after.started_at > before.started_at
     assert world.engine.did == [f"up {ID}", f"stop {ID}", f"up {ID}"]
     agent.servers.stop(ID)
-    assert agent.servers.restart(ID).phase is Phase.STARTING
+    agent.servers.restart(ID)
+    assert agent.servers.view(ID).phase is Phase.STARTING
 
 
 def test_kill_ends_the_game_and_leaves_it_stopped(world: World, agent: Agent) -> None:

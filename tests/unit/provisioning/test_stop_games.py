@@ -21,7 +21,7 @@ from provisioning.servers import Servers
 def reconciler(tmp_path: Path) -> Reconciler:
     """Return a reconciler that keeps no server."""
     store = Store(tmp_path / "agent.db")
-    hands: Any = SimpleNamespace(servers=ServerTable(store))
+    hands: Any = SimpleNamespace(servers=ServerTable(store), stops=None)
     return Reconciler(hands, Operations(store, OperationTable(store)), Actions(hands))
 
 
@@ -29,7 +29,8 @@ def reconciler(tmp_path: Path) -> Reconciler:
 def servers(reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch) -> Servers:
     """Return the servers of that reconciler, of which none may be waited for."""
     monkeypatch.setattr(module, "_DRAIN_PATIENCE", 0.0)
-    return Servers(reconciler._hands, reconciler._operations, reconciler._actions, reconciler)
+    none: Any = SimpleNamespace(containers=())
+    return Servers(reconciler._hands, reconciler._operations, reconciler._actions, reconciler, none)
 
 
 def test_stopped_games_stay_so_until_the_agent_is_gone(servers: Servers, reconciler: Reconciler) -> None:

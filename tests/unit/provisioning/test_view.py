@@ -9,23 +9,43 @@ from core.errors import AgentError, ManagerFailed
 from core.models import OperationKind, OperationStatus, Phase, Ports, TunnelReason, TunnelState
 from core.operations import Operation
 from core.settings import load_settings
+from provisioning.budget import Deaths
+from provisioning.crashes import Crash
 from provisioning.games import SILENT, GameSeen
 from provisioning.observe import Look
 from provisioning.view import Facts, view_of
+from provisioning.watchdog import Verdict
 from rathole.status import TunnelStatus
 from tests.unit.provisioning.paper import GRANTED, SEEN, SERVER, STOPPED
+from tests.unit.provisioning.test_crashes import FIRST
 
 SETTINGS = load_settings(
     {"NODE_ID": "n", "HOST_AGENT_API_KEY": "0123456789abcdef", "RATHOLE_INSTANCE_MANAGER_HOST": "vps.example.org"}
 )
 NOW = "2026-01-01T00:00:00Z"
-READY = Look(SEEN, None, GameSeen(answers=True, ready=True), NOW)
+READY = Look(SEEN, None, GameSeen(answers=True, ready=True), differs=False, observed_at=NOW)
 LOADING = replace(READY, game=SILENT)
 DOWN = replace(READY, seen=replace(SEEN, container=STOPPED), game=SILENT)
 UP = TunnelStatus(TunnelState.UP, None, "All services are connected.", NOW)
 NO_TUNNEL = TunnelStatus(TunnelState.STOPPED, None, "No client shall run.", NOW)
 LOST = TunnelStatus(TunnelState.CONNECTING, TunnelReason.VPS_UNREACHABLE, "The VPS cannot be reached.", NOW)
-PROVISION = Operation("1", "a", OperationKind.PROVISION, OperationStatus.RUNNING, "up", NOW, None, None, None)
+PROVISION = Operation(
+    "1",
+    "a",
+    OperationKind.PROVISION,
+    OperationStatus.RUNNING,
+    force=False,
+    step="up",
+    save=None,
+    started_at=NOW,
+    ended_at=None,
+    error_code=None,
+    error_message=None,
+)
+CRASH = Crash(NOW, "died_too_often", "The game died 5 times within 600 s.", ("the last line",))
+CRASHED = {"crashed": True, "last_crash": CRASH.to_json()}
+SILENT_PATH = replace(READY, seen=replace(SEEN, path=Verdict.FAILED))
+KEEPS = SETTINGS.model_copy(update={"port_policy": "keep"})
 GOOD = Facts(SETTINGS, SERVER, READY, UP, None, None, in_container=True)
 
 
@@ -55,6 +75,23 @@ PHASES: dict[str, tuple[Facts, Phase, str | None]] = {
     "it is being stopped": (facts(server={"container_wanted": False}), Phase.STOPPING, None),
     "it is stopped": (facts(server={"container_wanted": False}, look=DOWN), Phase.STOPPED, None),
     "somebody stopped it": (facts(server={"stopped_externally": True}, look=DOWN), Phase.STOPPED_EXTERNALLY, None),
+    "it died too often": (facts(server=CRASHED, look=DOWN), Phase.CRASHED, "died_too_often"),
+    "it died too often, and was stopped": (
+        facts(server=CRASHED | {"container_wanted": False}, look=DOWN),
+        Phase.STOPPED,
+        None,
+    ),
+    "it was given up before, and runs again": (facts(server=CRASHED | {"crashed": False}), Phase.READY, None),
+    "it died before it was ready": (
+        facts(server={"deaths": Deaths(unready=2).to_json()}, look=LOADING),
+        Phase.STARTING,
+        "died_before_ready",
+    ),
+    "it died for want of memory": (
+        facts(server={"deaths": Deaths(oom_killed=True).to_json()}, look=LOADING),
+        Phase.STARTING,
+        "oom_killed",
+    ),
     "it is being removed": (facts(server={"deleting": True}, operation=PROVISION), Phase.DELETING, None),
 }
 
@@ -99,6 +136,12 @@ TUNNELS: dict[str, tuple[Facts, TunnelState, str | None]] = {
         facts(manager_fault=fault("manager_unreachable")),
         TunnelState.UP,
         None,
+    ),
+    "nothing comes through it": (facts(look=SILENT_PATH), TunnelState.DEGRADED, "data_path_failed"),
+    "it leads to ports that the game does not have": (
+        facts(settings=KEEPS, server={"public_ports": GRANTED}),
+        TunnelState.DEGRADED,
+        "port_mismatch",
     ),
     "the game is down": (facts(look=DOWN, tunnel=NO_TUNNEL), TunnelState.STOPPED, "container_down"),
     "it is not wanted": (
@@ -146,7 +189,7 @@ def test_public_address(server: dict[str, Any], settings: dict[str, Any], addres
 
 def test_ports_and_changes_that_wait() -> None:
     """The public ports stand beside the requested ones; another template is applied at the next stop and start."""
-    edited = replace(READY, seen=replace(SEEN, compose_file_right=False))
+    edited = replace(READY, differs=True)
     view = view_of(facts(server={"public_ports": GRANTED}, look=edited))
     assert (view.ports, view.requested_ports) == (GRANTED, Ports(30000, 31000))
     assert view.pending_changes
@@ -154,5 +197,21 @@ def test_ports_and_changes_that_wait() -> None:
 
 
 def test_the_words_of_a_view_are_those_of_the_closed_lists() -> None:
-    """Every phase but `crashed`, which nothing makes yet, has a row above."""
-    assert {phase for _, phase, _ in PHASES.values()} == set(Phase) - {Phase.CRASHED}
+    """Every phase has a row above."""
+    assert {phase for _, phase, _ in PHASES.values()} == set(Phase)
+
+
+def test_how_a_game_was_given_up_is_told_as_long_as_it_is_known() -> None:
+    """With the end of its log, after the next start too."""
+    assert view_of(facts(server=CRASHED)).last_crash == CRASH
+    assert view_of(facts(server=CRASHED | {"crashed": False})).last_crash == CRASH
+    assert view_of(facts()).last_crash is None
+
+
+def test_a_game_that_nobody_looked_at_may_run() -> None:
+    """Else all games would count as stopped before the first look."""
+    seen = replace(READY, container=FIRST)
+    assert view_of(facts(look=None)).may_run
+    assert view_of(facts(look=seen)).may_run
+    assert not view_of(facts(look=replace(seen, container=replace(FIRST, status="exited")))).may_run
+    assert not view_of(facts(look=DOWN)).may_run

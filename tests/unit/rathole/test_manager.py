@@ -2,45 +2,15 @@
 
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from core.errors import ManagerFailed
-from core.models import Ports
-from core.settings import Settings, load_settings
 from rathole import manager as module
 from rathole.answer import Instance
 from rathole.manager import InstanceManager
 from tests.fakes.manager import FakeManager
-
-ID = "srv_Ab_1a2b3c4d"
-PORTS = Ports(game=30012, beacon=30013)
-USER, ACCESS, TOKEN = "user-jwt-marked", "access-marked", "rathole-marked"
-
-
-def settings_for(port: int, **more: str) -> Settings:
-    """Return settings that name a manager on this port."""
-    named = {
-        "NODE_ID": "node",
-        "HOST_AGENT_API_KEY": "0123456789abcdef0123456789abcdef",
-        "RATHOLE_INSTANCE_MANAGER_HOST": "127.0.0.1",
-        "RATHOLE_INSTANCE_MANAGER_PORT": str(port),
-    }
-    return load_settings({**named, **more})
-
-
-def client_of(fake: FakeManager, **more: str) -> InstanceManager:
-    """Return a client that speaks to the fake."""
-    return InstanceManager(settings_for(fake.port, **more))
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeManager]:
-    """Run a manager."""
-    fake = FakeManager()
-    yield fake
-    fake.close()
+from tests.unit.rathole.conftest import ACCESS, ID, PORTS, TOKEN, USER, client_of, settings_for
 
 
 @pytest.fixture
@@ -99,34 +69,6 @@ def test_a_404_may_be_a_page(fake: FakeManager, client: InstanceManager) -> None
     assert client.client_config(ID) is None
 
 
-@pytest.mark.parametrize("user", [USER, None])
-@pytest.mark.parametrize("access", [ACCESS, ""])
-@pytest.mark.parametrize("legacy", ["true", "false"])
-def test_the_first_token_of_the_order_is_sent_and_no_other(
-    fake: FakeManager, user: str | None, access: str, legacy: str
-) -> None:
-    """The user's, else ACCESS_TOKEN, else RATHOLE_TOKEN; the last alone also inside the request, where allowed."""
-    client = client_of(fake, RATHOLE_TOKEN=TOKEN, ACCESS_TOKEN=access, LEGACY_AUTH_ENABLED=legacy)
-    client.create(ID, PORTS, user)
-    client.client_config(ID, user)
-    client.delete(ID, user)
-
-    bearer = user or access
-    inside = TOKEN if not bearer and legacy == "true" else None
-    for seen in fake.seen:
-        assert seen.headers.get("Authorization") == (f"Bearer {bearer}" if bearer else None)
-        assert seen.headers.get("X-API-Token") == (None if bearer else TOKEN)
-        assert (seen.body if seen.method == "POST" else seen.query).get("token") == inside
-
-
-def test_without_any_token_none_is_sent(fake: FakeManager) -> None:
-    """A manager without authentication is served as well."""
-    client_of(fake).create(ID, PORTS)
-
-    assert not {"Authorization", "X-API-Token"} & set(fake.seen[0].headers)
-    assert "token" not in fake.seen[0].body
-
-
 def test_a_netrc_does_not_replace_our_token(
     fake: FakeManager, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -147,7 +89,6 @@ def test_a_prefix_stands_before_every_path(fake: FakeManager) -> None:
     client.get(ID)
 
     assert fake.seen[0].path == f"/manager/api/instances/{ID}"
-    assert client.reachable()
 
 
 def test_a_redirect_is_not_followed(fake: FakeManager, client: InstanceManager) -> None:
@@ -225,7 +166,6 @@ def test_a_manager_that_is_away_is_unreachable(fake: FakeManager) -> None:
     assert failed.value.code == "manager_unreachable"
     assert TOKEN not in failed.value.message
     assert failed.value.__cause__ is None
-    assert not client.reachable()
 
 
 def test_a_manager_that_hangs_up_is_unreachable(fake: FakeManager) -> None:
@@ -273,16 +213,6 @@ def test_a_dripping_answer_ends_at_the_deadline(fake: FakeManager, monkeypatch: 
         client.create(ID, PORTS)
 
     assert failed.value.code == "manager_timeout"
-
-
-def test_reachable_means_healthy(fake: FakeManager, client: InstanceManager) -> None:
-    """The question carries no token."""
-    assert client.reachable()
-    assert not {"Authorization", "X-API-Token"} & set(fake.seen[0].headers)
-    fake.say(200, {"status": "sick"})
-    assert not client.reachable()
-    fake.say(200, b"<html>")
-    assert not client.reachable()
 
 
 def test_without_a_manager_there_is_no_client() -> None:

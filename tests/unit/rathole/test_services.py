@@ -121,6 +121,16 @@ def test_losses_in_a_row_are_another_client() -> None:
     assert told.event() is Event.ALL_UP
 
 
+def test_losses_before_the_clock_was_set_back_do_not_count() -> None:
+    """They lie ahead, and would do so for an hour."""
+    told = Told("a").tell("a", LogKind.STARTING, LogKind.ESTABLISHED)
+    for _ in range(FLAPPING_LOSSES):
+        told.now += 2
+        told.tell("a", LogKind.LOST, LogKind.ESTABLISHED)
+
+    assert told.services.event(at(told.now - 3600)) is Event.ALL_UP
+
+
 def test_a_vps_that_is_away_is_no_flapping() -> None:
     """Tries that fail are not losses."""
     told = Told("a").tell("a", LogKind.ESTABLISHED, LogKind.LOST)

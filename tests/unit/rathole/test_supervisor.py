@@ -106,14 +106,14 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     """Set a stage, and leave no process behind."""
     stage = Stage(tmp_path)
     yield stage
-    for server_id in stage.supervisor.statuses():
+    for server_id in stage.supervisor._all():
         stage.supervisor.stop(server_id)
 
 
 def test_a_tunnel_that_nobody_asked_for_is_stopped(stage: Stage) -> None:
     """And asking after it makes nothing."""
     assert stage.supervisor.status(ID).state is TunnelState.STOPPED
-    assert stage.supervisor.statuses() == {}
+    assert stage.supervisor._all() == {}
 
 
 def test_run_starts_records_and_tells(stage: Stage) -> None:
@@ -317,7 +317,7 @@ def test_forget_drops_the_server(stage: Stage) -> None:
 
     stage.supervisor.forget(ID)
 
-    assert stage.supervisor.statuses() == {}
+    assert stage.supervisor._all() == {}
     assert identify(pid) is None
 
 

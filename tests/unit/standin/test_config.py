@@ -37,8 +37,15 @@ def test_its_own_knobs_are_seconds() -> None:
         "STANDIN_LOADING_SECONDS": "2",
         "STANDIN_CRASH_AFTER": "10",
     }
-    config = read_config(environ, [])
+    config = read_config(environ | {"STANDIN_SAVE_SECONDS": "1.5"}, [])
     assert (config.startup_seconds, config.loading_seconds, config.crash_after) == (0.5, 2.0, 10.0)
+    assert config.save_seconds == 1.5
+
+
+def test_saves_fail_only_when_told_so() -> None:
+    """One word makes every save fail."""
+    assert read_config({"STANDIN_SAVE_FAILS": "true"}, []).save_fails
+    assert not read_config({}, []).save_fails
 
 
 def test_a_knob_that_is_no_number_is_named() -> None:

@@ -1,6 +1,7 @@
 """The stand-in's world: time, players and saves."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,19 @@ def test_a_version_begins_again_after_its_16_bits(tmp_path: Path, clock: Clock) 
         world.join()
         world.leave()
     assert world.versions[SubState.GAME_STATE] == 1
+
+
+def test_a_stand_in_told_to_fail_saves_nothing(tmp_path: Path) -> None:
+    """The failure is one in words, and no file is made."""
+    world = World(tmp_path, save_fails=True)
+    with pytest.raises(StoreFailed, match="STANDIN_SAVE_FAILS"):
+        world.save("agent_stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_played_while_it_saves_is_in_the_save(tmp_path: Path, clock: Clock) -> None:
+    """A slow save is of the moment at which it is done."""
+    began = time.monotonic()
+    world = World(tmp_path, clock=clock, save_seconds=0.2)
+    world.save("slow")
+    assert time.monotonic() - began >= 0.2

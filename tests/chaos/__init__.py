@@ -1,0 +1,1 @@
+"""Random faults against a deployment with traffic: `python -m tests.chaos COUNT [SEED]`."""

@@ -1,0 +1,1 @@
+"""An agent that dies where a test says, on real Docker with a real edge."""

@@ -1,0 +1,22 @@
+"""Python loads this before the agent: it notes each failpoint that is reached, and takes the one to die at from a file.
+
+So a test can name the next one without starting the agent anew; the dying itself is the agent's own.
+"""
+
+import os
+from pathlib import Path
+
+from core import failpoints
+
+_TRACE, _WANTED = Path("/control/trace"), Path("/control/failpoint")
+_reached = failpoints.reached
+
+
+def _noted(point: failpoints.Failpoint) -> None:
+    with _TRACE.open("a") as trace:
+        trace.write(f"{point}\n")
+    os.environ["FAILPOINT"] = _WANTED.read_text()
+    _reached(point)
+
+
+failpoints.reached = _noted

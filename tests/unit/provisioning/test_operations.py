@@ -1,0 +1,87 @@
+"""Who joins an operation, and who is refused: above all a caller who comes again after the agent died."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from core.errors import Conflict, ShuttingDown
+from core.models import OperationKind
+from core.operations import OperationTable
+from core.servers import ServerTable
+from core.store import Store
+from provisioning.operations import Operations
+from tests.unit.core.conftest import spec_of
+
+ID = "srv_a_00000001"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Return a store that has one server."""
+    opened = Store(tmp_path / "agent" / "agent.db")
+    ServerTable(opened).add(spec_of(serverId=ID))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def servers(store: Store) -> ServerTable:
+    """Return the servers."""
+    return ServerTable(store)
+
+
+def agent(store: Store) -> Operations:
+    """Return the operations as an agent that has just started knows them: all that it remembers is on disk."""
+    return Operations(store, OperationTable(store))
+
+
+@pytest.mark.parametrize("kind", set(OperationKind) - {OperationKind.RECONFIGURE})
+def test_who_comes_again_joins(store: Store, kind: OperationKind) -> None:
+    """Also where the agent died in between; what he wants is written down already."""
+    begun = agent(store).begin(ID, kind, lambda: None)
+    assert agent(store).begin(ID, kind, pytest.fail) == begun
+
+
+def test_who_reconfigures_again_joins(store: Store, servers: ServerTable) -> None:
+    """His request is the one under way, though it has arguments: it changes nothing of what is wanted."""
+    change = partial(servers.update, ID, client_config="x", tunnel_wanted=True)
+    begun = agent(store).begin(ID, OperationKind.RECONFIGURE, change)
+    assert agent(store).begin(ID, OperationKind.RECONFIGURE, change) == begun
+
+
+def test_who_reconfigures_otherwise_is_refused(store: Store, servers: ServerTable) -> None:
+    """And nothing of what he wanted stays."""
+    first = partial(servers.update, ID, client_config="x")
+    begun = agent(store).begin(ID, OperationKind.RECONFIGURE, first)
+    with pytest.raises(Conflict) as refused:
+        agent(store).begin(ID, OperationKind.RECONFIGURE, partial(servers.update, ID, client_config="y"))
+    assert refused.value.details["operation"] == begun.operation_id
+    server = servers.get(ID)
+    assert server
+    assert server.client_config == "x"
+
+
+def test_after_its_end_the_same_is_begun_anew(store: Store, servers: ServerTable) -> None:
+    """Whoever asks for what is there already gets an operation that finds it there."""
+    change = partial(servers.update, ID, client_config="x")
+    operations = agent(store)
+    begun = operations.begin(ID, OperationKind.RECONFIGURE, change)
+    operations.end(begun)
+    assert operations.begin(ID, OperationKind.RECONFIGURE, change) != begun
+
+
+def test_who_waits_at_the_agents_end_is_told(store: Store) -> None:
+    """What is under way stays so for the next agent; what has ended is told as it ended."""
+    operations = agent(store)
+    ended = operations.begin(ID, OperationKind.START, lambda: None)
+    operations.end(ended)
+    begun = operations.begin(ID, OperationKind.STOP, lambda: None)
+    operations.park()
+    operations.wait(ended, timeout=0)
+    with pytest.raises(ShuttingDown, match="goes on once it is back") as told:
+        operations.wait(begun, timeout=60)
+    assert told.value.details["operation"] == begun.operation_id
+    assert operations.until(lambda: False, timeout=60) is False
+    assert agent(store).current(ID) == begun
