@@ -5,13 +5,14 @@
 #
 #   PART: all of these, unless some are named
 #     lint          style, types, layers, the shell scripts
-#     unit          seconds; needs no Docker
+#     unit          a minute; needs no Docker
 #     contract      the wire's words; needs no Docker
 #     integration   real gunicorn, real rathole, the real engine
 #     e2e           the built image on real Docker
 #
 #   and, where they are named:
-#     long                 e2e with every kill 20 times, every outage in its full length, 100 saved stops: hours
+#     long                 e2e and the orchestrator's outages, with every kill 20 times, every outage in its full length, 100
+#                          saved stops: hours
 #     chaos COUNT [SEED]   so many random faults against five servers with players, e.g. 300: an hour. The seed is
 #                          printed; with it the same faults happen again.
 #
@@ -120,7 +121,7 @@ run_part() {
   say "== $1"
   case $1 in
     lint) lint ;;
-    long) SATIS_LONG=1 "$VENV/bin/python" -m pytest tests/e2e ;;
+    long) SATIS_LONG=1 "$VENV/bin/python" -m pytest tests/integration/test_orchestrator_outages.py tests/e2e ;;
     chaos) "$VENV/bin/python" -m tests.chaos "${@:2}" ;;
     *) "$VENV/bin/python" -m pytest "tests/$1" ;;
   esac || fail "part $1 failed; what is wrong stands above"
