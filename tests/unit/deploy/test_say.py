@@ -78,7 +78,8 @@ def test_an_interrupted_step_has_not_failed(tmp_path: Path) -> None:
     command = """bash -c 'trap "exit 1" INT; while :; do sleep 0.1; done'"""
     script = f"source {SCRIPTS}/say.sh; step 'Making tea' {command} || fail 'the reason stands above'"
     with subprocess.Popen(
-        ["/bin/bash", "-c", script],
+        # Who runs the tests in the background ignores the signal, and hands that on.
+        ["/usr/bin/env", "--default-signal=INT", "/bin/bash", "-c", script],
         cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
