@@ -5,51 +5,13 @@ from dataclasses import replace
 import pytest
 
 from core.models import Ports
-from core.servers import Server
 from provisioning.mending import Mending, sentence
-from provisioning.plan import Action, ContainerSeen, Observed, plan
+from provisioning.plan import Action, plan
 from provisioning.watchdog import Verdict
-from tests.unit.core.conftest import spec_of
+from tests.unit.provisioning.paper import RUNNING, SEEN, SERVER, SPEC
 
-PORTS = Ports(30000, 31000)
-STARTED, ADDRESS = "2026-01-01T10:00:00Z", "192.0.2.2"
-RUN = f"{STARTED} {ADDRESS}"
-SERVER = Server(
-    spec=spec_of(),
-    container_wanted=True,
-    tunnel_wanted=True,
-    deleting=False,
-    stopped_externally=False,
-    crashed=False,
-    public_ports=PORTS,
-    public_host=None,
-    client_config="[client]",
-    restart_from=None,
-    bounced_for=RUN,
-    failure_code=None,
-    failure_message=None,
-    deaths=None,
-    last_crash=None,
-    created_at="2026-01-01T09:00:00Z",
-)
-CONTAINER = ContainerSeen("running", STARTED, PORTS, on_network=True, joinable=False, address=ADDRESS)
-WELL = Observed(
-    container=CONTAINER,
-    network_present=True,
-    image_present=True,
-    compose_file_right=True,
-    manager_due=True,
-    manager_failed=False,
-    instance_stale=False,
-    instance_refused=False,
-    client_file_right=True,
-    can_tunnel=True,
-    tunnel_runs=True,
-    game_answers=True,
-    address_settled=True,
-    path=Verdict.FINE,
-    files_present=True,
-)
+PORTS, CONTAINER = SPEC.ports, RUNNING
+WELL = replace(SEEN, manager_due=True)
 MOVED = replace(CONTAINER, address="192.0.2.9")
 RESTARTED = replace(CONTAINER, started_at="2026-01-01T11:00:00Z", address="192.0.2.9")
 BOUNCE = {Action.BOUNCE_TUNNEL}
