@@ -17,7 +17,7 @@ from satisfactory.admin import Admin
 from tests.fakes.game import FakeGame
 from tests.fakes.servers import _container
 from tests.unit.core.conftest import spec_of
-from tests.unit.provisioning.test_follow import SERVER
+from tests.unit.provisioning.paper import SERVER
 
 PORTS = Ports(7777, 8888)
 CONTAINER = _container("running")

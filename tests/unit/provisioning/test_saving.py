@@ -21,7 +21,8 @@ from satisfactory.admin import Admin
 from tests.fakes.game import FakeGame
 from tests.fakes.servers import _container
 from tests.unit.core.conftest import spec_of
-from tests.unit.provisioning.test_follow import SERVER, STARTED, WELL
+from tests.unit.provisioning.paper import FIRST_RUN, SERVER
+from tests.unit.provisioning.test_follow import WELL
 
 PORTS = Ports(7777, 8888)
 DUE = replace(WELL, save_due=True)
@@ -37,7 +38,7 @@ class Rig:
         self.servers.add(spec_of())
         self.operations = Operations(self.store, OperationTable(self.store))
         self.game = FakeGame(Layout(root).data(self.server.server_id))
-        self.container: Container = replace(_container("running"), ip=None, started_at=STARTED)
+        self.container: Container = replace(_container("running"), ip=None, started_at=FIRST_RUN)
         games = Games(lambda: self.now)
         self.saving = Saving(self, games, Layout(root), 5.0, wall=lambda: 0.0)  # type: ignore[arg-type]  # as Admins
 
@@ -162,7 +163,7 @@ def test_a_game_that_never_answered_has_nothing_to_save(rig: Rig) -> None:
     [
         {"container_wanted": False},
         {"stopped_externally": True},
-        {"restart_from": STARTED},
+        {"restart_from": FIRST_RUN},
         {"public_ports": Ports(40000, 40001)},
     ],
 )
