@@ -1,6 +1,7 @@
 """The SQLite store: one file, one connection, every change on disk before it counts."""
 
 import contextlib
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,9 @@ from core.errors import StoreFailed
 from core.failpoints import Failpoint, reached
 from core.files import PRIVATE_FILE, make_private_directory
 from core.schema import MIGRATIONS
+
+# A WAL grows to 4 MiB before it is folded in; the files of a server take some KiB.
+_ROOM_BYTES = 8 * 1024**2
 
 
 class Store:
@@ -113,6 +117,19 @@ class Store:
     def row(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a SELECT, or None."""
         return next(iter(self.rows(query, values)), None)
+
+    def check_room(self) -> None:
+        """Raise StoreFailed where the disk has less than 8 MiB left.
+
+        A full disk does not stop every write: some still fit into what SQLite's WAL has of it (tried).
+        """
+        free = shutil.disk_usage(self._path.parent).free
+        if free < _ROOM_BYTES:
+            raise StoreFailed(
+                "disk_full",
+                f"The disk that holds {self._path.parent} is full: {free // 1024} KiB are left, "
+                f"{_ROOM_BYTES // 1024} KiB are needed. Make room; nothing was begun.",
+            )
 
     def check_version(self) -> None:
         """Raise StoreFailed where a newer agent wrote the file. It only looks: another agent may own the file still."""

@@ -1,12 +1,13 @@
 """Who joins an operation, and who is refused: above all a caller who comes again after the agent died."""
 
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from core.errors import Conflict, ShuttingDown
+from core.errors import Conflict, ShuttingDown, StoreFailed
 from core.models import OperationKind
 from core.operations import OperationTable
 from core.servers import ServerTable
@@ -85,3 +86,31 @@ def test_who_waits_at_the_agents_end_is_told(store: Store) -> None:
     assert told.value.details["operation"] == begun.operation_id
     assert operations.until(lambda: False, timeout=60) is False
     assert agent(store).current(ID) == begun
+
+
+_DESTROYING = {OperationKind.DELETE, OperationKind.KILL}
+
+
+@pytest.fixture
+def _full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a disk with 4 KiB left, into which SQLite can write a row or two still."""
+    usage = shutil.disk_usage("/")._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+
+
+@pytest.mark.usefixtures("_full_disk")
+@pytest.mark.parametrize("kind", set(OperationKind) - _DESTROYING)
+def test_on_a_full_disk_nothing_is_begun(store: Store, servers: ServerTable, kind: OperationKind) -> None:
+    """It could be half done only; the sentence says how much room is needed."""
+    with pytest.raises(StoreFailed, match="is full: 4 KiB are left, 8192 KiB are needed"):
+        agent(store).begin(ID, kind, partial(servers.update, ID, client_config="x"))
+    server = servers.get(ID)
+    assert server
+    assert (server.client_config, agent(store).current(ID)) == (None, None)
+
+
+@pytest.mark.usefixtures("_full_disk")
+@pytest.mark.parametrize("kind", _DESTROYING)
+def test_on_a_full_disk_what_makes_room_is_tried(store: Store, kind: OperationKind) -> None:
+    """A deleted server is how room comes back."""
+    assert agent(store).begin(ID, kind, lambda: None).kind is kind
