@@ -193,13 +193,7 @@ class Keeper:
         """Whoever waits does so until his operation is superseded."""
         if operation is None:
             return Asker()
-        begun = operation.operation_id
-
-        def waits() -> bool:
-            current = self._operations.current(self.server_id)
-            return current is not None and current.operation_id == begun
-
-        return Asker(self._operations.token(operation), waits)
+        return Asker(self._operations.token(operation), partial(self._is_under_way, operation))
 
     def _do(self, action: Action, server: Server, asker: Asker) -> None:
         if self.last_look:
@@ -250,9 +244,17 @@ class Keeper:
 
     def _refused(self, operation: Operation, error: AgentError) -> float:
         """The game could not be saved and goes on, as if nobody had asked for its end."""
-        go_on = {"container_wanted": True, "restart_from": None}
-        self._operations.end(operation, error, lambda: self._hands.servers.update(self.server_id, **go_on))
+        self._operations.end(operation, error, lambda: self._go_on(operation))
         return 0.0
+
+    def _go_on(self, operation: Operation) -> None:
+        """Unless something superseded it: then that one's wish stands."""
+        if self._is_under_way(operation):
+            self._hands.servers.update(self.server_id, container_wanted=True, restart_from=None)
+
+    def _is_under_way(self, operation: Operation) -> bool:
+        current = self._operations.current(self.server_id)
+        return current is not None and current.operation_id == operation.operation_id
 
     def _operation_failed(self, server: Server, operation: Operation, error: AgentError, delay: float) -> float:
         if server.deleting:
@@ -260,8 +262,7 @@ class Keeper:
             undone = operation.kind is OperationKind.PROVISION
             self._operations.tell(operation, self._cause_of(server) if undone else error)
             return delay
-        current = self._operations.current(self.server_id)
-        if current is None or current.operation_id != operation.operation_id:
+        if not self._is_under_way(operation):
             return 0.0  # something superseded it: what it failed at counts no more
         self._cause = error
         self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
@@ -287,7 +288,7 @@ class Keeper:
             waits.append(_STARTING_INTERVAL)
         if self._hands.supervisor.status(self.server_id).down_since is not None:
             waits.append(_DOWN_INTERVAL)
-        if last and last.seen.manager_failed:
+        if last and last.seen.manager_failed and not last.seen.manager_due:  # else asked behind, or not at all
             waits.append(max(self._hands.instances.next_at(self.server_id) - now, _SHORTEST_WAIT))
         return min(waits)
 
