@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core import proc
+from core.errors import DeadlinePassed
 from core.proc import ProcessIdentity
 
 CONFIG_NAME = "client.toml"
 LOG_NAME = "client.log"
+# Of a configuration that rathole 0.5.0 does not take: 1, of its command line: 2 (tried).
+CONFIG_EXIT_CODES = (1, 2)
+_TRIAL = 1.0  # seconds; a configuration that is refused is so within milliseconds
 _GRACE = 2.0  # rathole has no handler for SIGTERM: it ends at once, unless it is frozen
 
 
@@ -69,23 +73,29 @@ def start(binary: str, folder: Path) -> ClientProcess:
     Raises:
         OSError: the binary is missing, or the log cannot be opened.
     """
-    return _start(binary, folder, with_errors=False)
-
-
-def explain(binary: str, folder: Path) -> None:
-    """Have a client that ends at once for its configuration say why in its log."""
-    with contextlib.suppress(OSError):
-        process = _start(binary, folder, with_errors=True)
-        proc.wait_ended(process.pidfd, _GRACE)
-        process.end()
-        process.close()
-
-
-def _start(binary: str, folder: Path, *, with_errors: bool) -> ClientProcess:
-    # RUST_LOG is set since a level above info takes the service's name out of the lines (tried).
-    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"RUST_LOG": "info"}
-    child = proc.spawn(_argv(binary, folder), env=env, output=folder / LOG_NAME, cwd=folder, with_errors=with_errors)
+    argv = _argv(binary, folder)
+    child = proc.spawn(argv, env=_environment(), output=folder / LOG_NAME, cwd=folder, with_errors=False)
     return ClientProcess(proc.identify(child.pid), os.pidfd_open(child.pid), child)
+
+
+def explain(binary: str, folder: Path) -> bool:
+    """Put into the log what rathole has against the configuration; tell whether it refuses it.
+
+    rathole cannot be asked without being run; one that takes the file after all is killed, and was refused for
+    something else.
+    """
+    try:
+        tried = proc.run(_argv(binary, folder), deadline=_TRIAL, env=_environment(), cwd=folder)
+    except (DeadlinePassed, OSError):
+        return False
+    with contextlib.suppress(OSError), (folder / LOG_NAME).open("a") as log:  # a full disk keeps no reason
+        log.write(tried.stderr)
+    return tried.returncode in CONFIG_EXIT_CODES
+
+
+def _environment() -> dict[str, str]:
+    # RUST_LOG is set since a level above info takes the service's name out of the lines (tried).
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"RUST_LOG": "info"}
 
 
 def adopt(identity: ProcessIdentity) -> ClientProcess | None:

@@ -24,8 +24,6 @@ RETRY_REFUSED = 60.0  # seconds between two tries with a configuration that was 
 BOUNCE_STUCK_AFTER = 150.0  # seconds of silence; a connect that Linux gives up takes 127
 _STEADY_AFTER = 30.0  # seconds a client must have run for the next delay to be the first again
 _DIGEST_NAME = "client.toml.sha256"
-# Of a configuration that rathole 0.5.0 does not take: 1, of its command line: 2 (tried).
-_CONFIG_EXIT_CODES = (1, 2)
 
 log = get_logger("rathole")
 
@@ -148,12 +146,14 @@ class Tunnel:
             self._backoff.reset()
         if self._state is TunnelState.STOPPING:
             self.handle(Event.ENDED)
-        elif code in _CONFIG_EXIT_CODES and not heard:
-            client.explain(self._tools.binary, self._folder)
+        elif self._is_refused(code, heard=heard):
             self._fault = TunnelReason.CONFIG_REFUSED, f"rathole refuses its configuration; see {self._log.path}."
             self.handle(Event.REFUSED)
         else:
             self._fail(None, _sentence_of_exit(code))
+
+    def _is_refused(self, code: int | None, *, heard: bool) -> bool:
+        return code in client.CONFIG_EXIT_CODES and not heard and client.explain(self._tools.binary, self._folder)
 
     def _fail(self, reason: TunnelReason | None, message: str) -> None:
         self._fault = reason, message
