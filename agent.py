@@ -75,7 +75,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     def tunnel_changed(server_id: str) -> None:
         reconciler.wake_known(server_id)
 
-    hands = _hands(settings, store, tunnel_changed)
+    def docker_returned() -> None:
+        """Docker tells nothing of what became of the games meanwhile, and all failed without it."""
+        reconciler.wake_all(urgent=True)
+
+    hands = _hands(settings, store, tunnel_changed, docker_returned)
     operations = Operations(store, OperationTable(store))
     actions = Actions(hands)
     reconciler = Reconciler(hands, operations, actions)
@@ -98,7 +102,9 @@ def settings_from_here() -> Settings:
     return load_settings()
 
 
-def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], None]) -> Hands:
+def _hands(
+    settings: Settings, store: Store, tunnel_changed: Callable[[str], None], docker_returned: Callable[[], None]
+) -> Hands:
     layout = Layout(settings.satis_data_dir)
     servers = ServerTable(store)
     manager = InstanceManager(settings) if settings.manager_url else None
@@ -120,7 +126,7 @@ def _hands(settings: Settings, store: Store, tunnel_changed: Callable[[str], Non
             settings.watchdog_seconds, clock=time.monotonic, changed=tunnel_changed, names_resolve=engine.answers
         ),
         crashes=Crashes(settings, servers, logs=engine.logs, wall=time.time),
-        stops=Stops(engine, servers, clock=time.time),
+        stops=Stops(engine, servers, clock=time.time, returned=docker_returned),
         claims=Claims(admins),
         saving=Saving(admins, games, layout, settings.save_timeout, wall=time.time),
         own_container=Engine.own_container(),

@@ -52,12 +52,16 @@ class Stops:
         engine: whose events.
         servers: where a stop by hand is written down.
         clock: the wall clock, in seconds since 1970.
+        returned: called when an engine that was away is found back.
     """
 
-    def __init__(self, engine: Engine, servers: ServerTable, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, servers: ServerTable, *, clock: Callable[[], float], returned: Callable[[], None]
+    ) -> None:
         self._engine = engine
         self._servers = servers
         self._clock = clock
+        self._returned = returned
         self._since_ns = int(clock() * _NS)
         self._ours: defaultdict[str, deque[OurStop]] = defaultdict(lambda: deque(maxlen=_REMEMBERED_STOPS))
         self._signalled: dict[str, int] = {}
@@ -114,14 +118,17 @@ class Stops:
 
     def _since(self) -> int:
         """From when on events count: the last one, or when the engine was found back after an absence."""
-        now = int(self._clock() * _NS)
         if self._away:
-            self._engine.ping()
-            self._since_ns, self._away = now, False
+            self._engine.ping()  # before the clock is read: what it ends until it answers is its own doing
+            self._since_ns, self._away = self._now(), False
             self._signalled.clear()
+            self._returned()
         # Where the clock was set back, the last event lies ahead of all that will come.
-        self._since_ns = min(self._since_ns, now)
+        self._since_ns = min(self._since_ns, self._now())
         return self._since_ns
+
+    def _now(self) -> int:
+        return int(self._clock() * _NS)
 
     def _take(self, event: Event) -> None:
         key = (event.time_ns, event.name, event.action)

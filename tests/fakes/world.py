@@ -476,7 +476,12 @@ class World:
                 self.settings.watchdog_seconds, clock=self.clock, changed=lambda _: None, ask=lambda *_: True
             ),
             crashes=Crashes(self.settings, table, logs=self.engine.logs, wall=time.time),
-            stops=Stops(cast("Any", self.engine), table, clock=time.time),
+            stops=Stops(
+                cast("Any", self.engine),
+                table,
+                clock=time.time,
+                returned=lambda: self.agents[-1].reconciler.wake_all(urgent=True),
+            ),
             own_container="agent",
             clock=self.clock,
         )

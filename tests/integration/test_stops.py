@@ -37,7 +37,7 @@ class Host:
         self.engine = Engine()
         self.servers = ServerTable(Store(folder / "agent.db"))
         self.servers.add(spec(self.name))
-        self.stops = Stops(self.engine, self.servers, clock=time.time)
+        self.stops = Stops(self.engine, self.servers, clock=time.time, returned=lambda: None)
 
     def run(self, script: str) -> None:
         """Start the game."""

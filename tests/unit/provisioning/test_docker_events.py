@@ -31,7 +31,7 @@ class Heard:
         self.by_hand: list[str] = []
         self.woken: list[str] = []
         self.now = 100.0
-        self.stops = Stops(self, self, clock=lambda: self.now)  # type: ignore[arg-type]
+        self.stops = Stops(self, self, clock=lambda: self.now, returned=lambda: self.wake_all(urgent=True))  # type: ignore[arg-type]
         self.events_loop = DockerEvents(self.stops, self)  # type: ignore[arg-type]
 
     def events(self, since_ns: int) -> Iterator[Event]:
