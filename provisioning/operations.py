@@ -74,11 +74,11 @@ class Operations:
             StoreFailed: the disk is full. What makes room, or ends what hangs, is tried even so.
         """
         with self._store.transaction(Failpoint.OPERATION_BEGUN):
-            if kind not in _SUPERSEDING:
-                self._store.check_room()
             running = self._table.open_for(server_id)
             if running and running.kind == kind and (kind in _JOINABLE or not change()):
                 return self._joined(running, user_token, force=force)
+            if kind not in _SUPERSEDING:
+                self._store.check_room()
             superseded = self._supersede(running, kind) if running else None
             change()
             begun = self._table.begin(server_id, kind, force=force)

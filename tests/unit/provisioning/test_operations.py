@@ -109,6 +109,13 @@ def test_on_a_full_disk_nothing_is_begun(store: Store, servers: ServerTable, kin
     assert (server.client_config, agent(store).current(ID)) == (None, None)
 
 
+def test_who_comes_again_joins_on_a_full_disk(store: Store, request: pytest.FixtureRequest) -> None:
+    """He begins nothing: what he waits for goes on, and its end is his answer."""
+    begun = agent(store).begin(ID, OperationKind.STOP, lambda: None)
+    request.getfixturevalue("_full_disk")
+    assert agent(store).begin(ID, OperationKind.STOP, pytest.fail) == begun
+
+
 @pytest.mark.usefixtures("_full_disk")
 @pytest.mark.parametrize("kind", _DESTROYING)
 def test_on_a_full_disk_what_makes_room_is_tried(store: Store, kind: OperationKind) -> None:
