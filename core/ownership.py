@@ -1,5 +1,6 @@
 """One owner of the data directory: whoever else comes waits, and says for whom."""
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -45,9 +46,15 @@ class DataLock:
                 said = True
             if not keep_waiting():
                 return False
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"pid {os.getpid()} on {socket.gethostname()} since {utc_now()}\n".encode(), 0)
+        self._note_owner()
         return True
+
+    def _note_owner(self) -> None:
+        """Say who owns it, where there is room: it is a note for people, and the agent starts on a full disk too."""
+        note = f"pid {os.getpid()} on {socket.gethostname()} since {utc_now()}\n"
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, note.encode(), 0)
 
     def _try(self) -> bool:
         try:

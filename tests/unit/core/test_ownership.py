@@ -1,10 +1,13 @@
 """One owner of the data directory, whatever dies."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from core.ownership import DataLock
@@ -40,6 +43,16 @@ def test_the_first_owns_at_once(tmp_path: Path) -> None:
     assert DataLock(path).acquire(lambda: False)
     assert path.read_text().startswith("pid ")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_it_is_owned_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the note who it is has no room."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert DataLock(tmp_path / "lock").acquire(lambda: False)
 
 
 def test_a_second_waits_and_says_for_whom(tmp_path: Path) -> None:
