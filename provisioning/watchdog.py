@@ -5,12 +5,13 @@ help three times, it is said, and left to a person.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from core.errors import GameFailed
 from provisioning.budget import Budget
+from provisioning.together import run_together
 from satisfactory.query import poll
 
 BOUNCES = Budget(times=3, window=600.0)
@@ -138,9 +139,13 @@ class Watchdog:
         """Ask every game once, if that harms nobody; return the seconds until the next time."""
         targets = list(self._targets.items())
         if targets and self._names_resolve():
-            with ThreadPoolExecutor(min(len(targets), _AT_ONCE)) as pool:
-                list(pool.map(lambda item: self._look(*item), targets))
+            shares = [targets[first::_AT_ONCE] for first in range(min(len(targets), _AT_ONCE))]
+            run_together([partial(self._look_in_turn, share) for share in shares])
         return self._patience / _TRIES
+
+    def _look_in_turn(self, targets: list[tuple[str, Target]]) -> None:
+        for server_id, target in targets:
+            self._look(server_id, target)
 
     def _look(self, server_id: str, target: Target) -> None:
         answers = any(self._ask(host, target.port) for host in target.hosts)
