@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core import proc
 from core.clock import utc_now
+from core.errors import StoreFailed
 from core.log import get_logger
 from core.models import TunnelState
 from rathole import process as client
@@ -32,7 +33,7 @@ log = get_logger("rathole")
 class Supervisor:
     """Starts, watches and ends the rathole clients. Every method may be called from any thread.
 
-    One thread calls `adopt` once, then `wait` and `tick` in turns. Calls for one server wait for each
+    One thread calls `adopt` until it succeeds, then `wait` and `tick` in turns. Calls for one server wait for each
     other; those for different servers do not.
 
     Args:
@@ -111,12 +112,24 @@ class Supervisor:
         """Take over the clients of an earlier agent that still run, and end those that nobody knows."""
         for server_id, (identity, started_at) in self._tools.records.all().items():
             if process := client.adopt(identity):
-                with self._held(server_id) as tunnel:
-                    tunnel.adopt(process, started_at)
-                log.info("A tunnel of an earlier agent goes on.", server=server_id, pid=identity.pid)
+                self._adopt(server_id, process, started_at)
             else:
-                self._tools.records.forget(server_id)
+                self._forget_record(server_id)
         self.end_strays()
+
+    def _adopt(self, server_id: str, process: client.ClientProcess, started_at: str) -> None:
+        with self._held(server_id) as tunnel:
+            if tunnel.process:  # an earlier try got as far as this one
+                process.close()
+                return
+            tunnel.adopt(process, started_at)
+        log.info("A tunnel of an earlier agent goes on.", server=server_id, pid=process.pid)
+
+    def _forget_record(self, server_id: str) -> None:
+        try:
+            self._tools.records.forget(server_id)
+        except StoreFailed as error:  # a record of nobody does no harm, and a full disk shall not cost the tunnels
+            log.warning(error.message, server=server_id, code=error.code)
 
     def end_strays(self) -> None:
         """End every client below the directory that is not the one known for its server."""

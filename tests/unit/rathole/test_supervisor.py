@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ class Records:
 
     def forget(self, server_id: str) -> None:
         """Drop one."""
+        if self.full:
+            raise StoreFailed("disk_full", "There is no room.")
         self.kept.pop(server_id, None)
 
     def all(self) -> dict[str, tuple[ProcessIdentity, str]]:
@@ -294,6 +297,22 @@ def test_a_recorded_process_that_is_another_s_is_left_alone(stage: Stage) -> Non
 
     assert stage.records.kept == {}
     assert stage.supervisor.status(ID).state is TunnelState.STOPPED
+
+
+def test_adoption_may_be_repeated(stage: Stage) -> None:
+    """A full disk, on which no record can be dropped, does not hold it up; nor is a client taken over twice."""
+    stage.behave(UP)
+    stage.supervisor.run(ID)
+    identity, started_at = stage.records.kept[ID]
+    stage.records.kept["srv_test_0000000b"] = (replace(identity, start_ticks=identity.start_ticks - 1), started_at)
+    stage.records.full = True
+    following = Supervisor(stage.directory, stage.binary, stage.records, on_change=stage.changed.append)
+
+    for _ in range(2):
+        following.adopt()
+
+    assert following.status(ID).pid == identity.pid
+    assert set(stage.records.kept) == {ID, "srv_test_0000000b"}
 
 
 def test_restarts_leak_no_descriptor(stage: Stage) -> None:
