@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compose.file import STOP_GRACE_SECONDS
 from compose.network import NETWORK, ensure_member, ensure_network
-from core.errors import NotFound
+from core.errors import NotFound, StoreFailed
 from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
 from core.servers import Server
@@ -159,12 +159,14 @@ class Actions:
     def _discard(self, server: Server, *folders: Path) -> None:
         """Take folders out of their places at once, then remove them, with what could not be removed before."""
         trash = self._hands.layout.trash_of(server.server_id)
-        make_private_directory(trash)
-        for folder in folders:
-            if folder.exists():
-                folder.rename(trash / str(time.time_ns()))
-                reached(Failpoint.DIRECTORY_TRASHED)
-        remove_tree(trash)
+        with contextlib.suppress(StoreFailed, OSError):  # a full disk has no room for that: they are removed in place
+            make_private_directory(trash)
+            for folder in folders:
+                if folder.exists():
+                    folder.rename(trash / str(time.time_ns()))
+                    reached(Failpoint.DIRECTORY_TRASHED)
+        for folder in (*folders, trash):
+            remove_tree(folder)
         reached(Failpoint.DIRECTORY_REMOVED)
 
     def _forget(self, server: Server, _look: Look) -> None:

@@ -28,14 +28,19 @@ def keep_record(path: Path, server: Server) -> None:
     """Bring the file up to date; that of a server which is being deleted is not made anew.
 
     Raises:
-        StoreFailed: it cannot be written.
+        StoreFailed: it cannot be written, and the server is to stay: a delete makes room on a full disk.
     """
     text = _text(server)
     before = path.read_bytes() if path.exists() else None
     if before == text.encode() or (before is None and server.deleting):
         return
-    make_private_directory(path.parent)
-    write_atomic(path, text)
+    try:
+        make_private_directory(path.parent)
+        write_atomic(path, text)
+    except StoreFailed:
+        if server.deleting:
+            return
+        raise
     reached(Failpoint.RECORD_WRITTEN)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import Conflict, ManagerFailed
+from core.errors import Conflict, ManagerFailed, StoreFailed
 from core.models import OperationKind, OperationStatus, Phase
+from provisioning import actions, record
 from tests.fakes.world import Agent, World, spec
 from tests.waiting import wait_until
 
@@ -77,6 +78,19 @@ def test_a_save_that_fails_does_not_undo_a_kill(
     last = agent.operations.last(ID)
     assert last
     assert (last.kind, last.status) == (OperationKind.KILL, OperationStatus.SUCCEEDED)
+
+
+def test_a_delete_makes_room_on_a_full_disk(world: World, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the record that it is to go nor a place for what goes can be written."""
+    agent.servers.spawn(spec())
+
+    def full(*_: object) -> None:
+        raise StoreFailed("file_not_written", "No space left on device.")
+
+    monkeypatch.setattr(record, "write_atomic", full)
+    monkeypatch.setattr(actions, "make_private_directory", full)
+    agent.servers.delete(ID)
+    world.nothing_left()
 
 
 def test_a_keeper_rests_while_the_manager_is_away_and_the_game_stopped(world: World, agent: Agent) -> None:
