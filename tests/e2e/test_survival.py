@@ -62,6 +62,7 @@ def _oom_kills(deployment: Deployment) -> int:
     return int(dict(line.split() for line in counts)["oom_kill"])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120 * ROUNDS)
 @pytest.mark.parametrize("strike", [_kill_worker, _kill_master, _hang_up, _starve])
 def test_no_packet_is_lost_by_the_agents_death(

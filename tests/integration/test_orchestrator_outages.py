@@ -17,7 +17,7 @@ INTERVAL = 60.0 if os.environ.get("SATIS_LONG") else 0.05  # seconds between hea
 _AN_HOUR = 60  # heartbeats
 _ANSWERS_WITHIN = 1.0
 
-pytestmark = pytest.mark.timeout(60 + 2 * _AN_HOUR * INTERVAL)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(60 + 2 * _AN_HOUR * INTERVAL)]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 
 ROUNDS = 20 if os.environ.get("SATIS_LONG") else 1
 
-pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120 + 30 * ROUNDS)]
 
 
 @pytest.mark.parametrize("end", [NestedEngine.stop, NestedEngine.kill])

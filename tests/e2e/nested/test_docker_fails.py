@@ -26,7 +26,7 @@ _READS = (
 )
 _CHANGES = ("start", "stop", "restart", "kill")
 
-pytestmark = pytest.mark.timeout(180 + 3 * AWAY)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180 + 3 * AWAY)]
 
 
 def timed(ask: Callable[[], requests.Response]) -> tuple[requests.Response, float]:

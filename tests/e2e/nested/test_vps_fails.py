@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 LONG = bool(os.environ.get("SATIS_LONG"))
 OUTAGES = [60, 600] if LONG else [5]  # seconds
 
-pytestmark = pytest.mark.timeout(240 + 2 * sum(OUTAGES))
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240 + 2 * sum(OUTAGES))]
 
 
 FAULTS: list[Fault] = ["down", "html", "half", "exists", "foreign"]
