@@ -29,7 +29,7 @@ class Server:
         client_config: the checked client.toml; it holds tokens.
         restart_from: a restart is asked for, of the container that was started at this time (Docker's text).
         bounced_for: the run of the game, and its address, for whose first answer the tunnel was begun anew.
-        failure_code: why the last operation failed, None where it did not.
+        failure_code: why it could not be brought to what is wanted the last time; None once it could.
         failure_message: the same, as a sentence.
         deaths: what is remembered of its game's deaths (provisioning.budget), as JSON.
         last_crash: how its game was given up the last time, as JSON; None where it never was.

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import count
 
 from core.backoff import Backoff
-from core.errors import AgentError, ComposeFailed, DockerUnavailable, StoreFailed
+from core.errors import AgentError
 from core.failpoints import Failpoint
 from core.log import get_logger
 from core.models import OperationKind
@@ -16,6 +16,7 @@ from provisioning.actions import Actions
 from provisioning.asker import Asker
 from provisioning.behind import Behind
 from provisioning.ending import Ending
+from provisioning.failures import Failures
 from provisioning.hands import Hands
 from provisioning.loops import Loop
 from provisioning.mending import Mending
@@ -33,8 +34,6 @@ _DOWN_INTERVAL = 5.0
 _SHORTEST_WAIT = 0.1
 # A plan that is not done after so many rounds contradicts itself.
 _MAX_ROUNDS = 40
-# What Docker gives as the start of a container that was never started.
-_NEVER = "0001-"
 # A manager may take a minute to answer.
 _ASKS = frozenset({Action.ASK_MANAGER, Action.REMAKE_INSTANCE})
 _REFUSABLE = frozenset({OperationKind.STOP, OperationKind.RESTART})
@@ -60,11 +59,11 @@ class Keeper:
         self._actions = actions
         self._operations = operations
         self._ending = Ending(hands, actions, operations, draining)
+        self._failures = Failures(server_id, hands, operations)
         self._backoff = Backoff()
         self._wake = threading.Event()
         self._not_before = 0.0
         self._taken_up = False
-        self._cause: AgentError | None = None
         self._mending = Mending()
         self._said: str | None = None
         self._noticed: str | None = None
@@ -159,7 +158,8 @@ class Keeper:
         """Let what failed before count no more."""
         self._backoff.reset()
         self._mending.all_well()
-        self._cause = self._said = None
+        self._failures.forget()
+        self._said = None
 
     def _settled(self, server: Server, operation: Operation | None) -> None:
         if operation:
@@ -193,7 +193,7 @@ class Keeper:
         """Whoever waits does so until his operation is superseded."""
         if operation is None:
             return Asker()
-        return Asker(self._operations.token(operation), partial(self._is_under_way, operation))
+        return Asker(self._operations.token(operation), partial(self._failures.is_under_way, operation))
 
     def _do(self, action: Action, server: Server, asker: Asker) -> None:
         if self.last_look:
@@ -206,7 +206,7 @@ class Keeper:
         self._do(Action.FORGET, server, asker)
         token = asker.user_token
         if operation:
-            error = self._cause_of(server) if operation.kind is OperationKind.PROVISION else None
+            error = self._failures.cause_of(server) if operation.kind is OperationKind.PROVISION else None
             self._operations.end(operation, error, lambda: self._remove_row(token), Failpoint.ROW_REMOVED)
         else:
             self._remove_row(token)
@@ -219,64 +219,19 @@ class Keeper:
             self._hands.instances.release(self.server_id, user_token)
             self._hands.servers.remove(self.server_id)
 
-    def _cause_of(self, server: Server) -> AgentError:
-        """Return what made a provision be undone; over our own death only code and sentence are left of it."""
-        if self._cause and self._cause.code == server.failure_code:
-            return self._cause
-        return ComposeFailed(server.failure_code or "provision_failed", server.failure_message or "It was undone.")
-
     def _failed(self, server: Server, operation: Operation | None, error: AgentError) -> float:
         if error.code != self._said:
             log.warning(error.message, server=self.server_id, code=error.code)
         self._said = error.code
         if operation and error.code == SAVE_FAILED and operation.kind in _REFUSABLE:
-            return self._refused(operation, error)
+            self._failures.refused(operation, error)
+            return 0.0
         delay = self._backoff.next_delay()
         self._not_before = self._hands.clock() + delay
         if operation is None:
+            self._failures.show(server, self.last_look, error)
             return delay
-        try:
-            return self._operation_failed(server, operation, error, delay)
-        except StoreFailed:
-            # A full disk takes no word of itself; who waits is told all the same.
-            self._operations.tell(operation, error)
-            raise
-
-    def _refused(self, operation: Operation, error: AgentError) -> float:
-        """The game could not be saved and goes on, as if nobody had asked for its end."""
-        self._operations.end(operation, error, lambda: self._go_on(operation))
-        return 0.0
-
-    def _go_on(self, operation: Operation) -> None:
-        """Unless something superseded it: then that one's wish stands."""
-        if self._is_under_way(operation):
-            self._hands.servers.update(self.server_id, container_wanted=True, restart_from=None)
-
-    def _is_under_way(self, operation: Operation) -> bool:
-        current = self._operations.current(self.server_id)
-        return current is not None and current.operation_id == operation.operation_id
-
-    def _operation_failed(self, server: Server, operation: Operation, error: AgentError, delay: float) -> float:
-        if server.deleting:
-            # Never given up, as id and ports are promised to others; but nobody has to wait for it.
-            undone = operation.kind is OperationKind.PROVISION
-            self._operations.tell(operation, self._cause_of(server) if undone else error)
-            return delay
-        if not self._is_under_way(operation):
-            return 0.0  # something superseded it: what it failed at counts no more
-        self._cause = error
-        self._hands.servers.update(self.server_id, failure_code=error.code, failure_message=error.message)
-        undo = operation.kind is OperationKind.PROVISION and not self._ever_ran()
-        if undo:
-            self._hands.servers.update(self.server_id, deleting=True)
-        if undo and not isinstance(error, DockerUnavailable):
-            return 0.0  # the operation ends with this error when nothing is left
-        self._operations.end(operation, error)
-        return delay
-
-    def _ever_ran(self) -> bool:
-        container = self.last_look.container if self.last_look else None
-        return container is not None and not container.started_at.startswith(_NEVER)
+        return delay if self._failures.of_operation(server, self.last_look, operation, error) else 0.0
 
     def _until_next_look(self) -> float:
         """Look again when the manager may be asked, soon while a game starts or its tunnel is down, else each 15 s."""
