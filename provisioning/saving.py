@@ -103,9 +103,14 @@ class Saving:
 
 
 def _refusal(server: Server, result: Result) -> Conflict:
-    reason = result.outcome.message if result.outcome else ""
+    outcome = result.outcome
+    reason = outcome.message if outcome else ""
     return Conflict(
         SAVE_FAILED,
         f"{server.server_id} could not be saved and goes on running: {reason} Send force: true to end it all the same.",
         reason=reason,
+        # As in the answer of a stop that was done; what could be saved, or had no right to be, is never refused.
+        saved=False,
+        file=outcome.file if outcome else None,
+        seconds=outcome.seconds if outcome else None,
     )

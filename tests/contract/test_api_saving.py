@@ -50,11 +50,12 @@ def test_a_person_reads_why_it_was_not_saved(face: Face) -> None:
 @pytest.mark.parametrize("action", ["stop", "restart"])
 @pytest.mark.parametrize("force", [{}, {"force": None}, {"force": False}])
 def test_a_game_that_cannot_be_saved_goes_on(face: Face, action: str, force: dict[str, object]) -> None:
-    """Without `force` the answer is a refusal with the reason."""
+    """Without `force` the answer is a refusal with the reason, and with what came of the save."""
     face.servers.save = FAILED
     answer = face.post(f"/api/containers/{action}", {"serverId": SERVER_ID, **force})
     assert (answer.status_code, answer.json["code"]) == (409, "save_failed")
-    assert answer.json["details"]["reason"] == FAILED.message
+    said = answer.json["details"]
+    assert (said["reason"], said["saved"], said["file"], said["seconds"]) == (FAILED.message, False, None, 120.0)
     assert face.servers.running[SERVER_ID].phase is Phase.STARTING
 
 

@@ -68,7 +68,8 @@ class FakeServers:
 
     def _save(self, *, force: bool) -> None:
         if self.save and self.save.saved is Saved.FALSE and not force:
-            raise Conflict("save_failed", f"It goes on running: {self.save.message}", reason=self.save.message)
+            said = {"saved": False, "file": self.save.file, "seconds": self.save.seconds}
+            raise Conflict("save_failed", f"It goes on running: {self.save.message}", reason=self.save.message, **said)
 
     def kill(self, server_id: str) -> ServerView:
         """End a server's game."""

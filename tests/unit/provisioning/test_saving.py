@@ -110,7 +110,7 @@ def test_what_does_not_run_cannot_be_saved(rig: Rig, status: str) -> None:
 
 
 def test_a_game_that_cannot_be_saved_is_not_ended(rig: Rig) -> None:
-    """The refusal names the game's reason, and it stays to be saved."""
+    """The refusal names the game's reason and what the operation keeps, and it stays to be saved."""
     rig.game.world._save_fails = True
     operation = rig.begin()
     with pytest.raises(Conflict, match="save_game_failed") as refused:
@@ -120,6 +120,9 @@ def test_a_game_that_cannot_be_saved_is_not_ended(rig: Rig) -> None:
     outcome = rig.operations.get(operation).save
     assert outcome
     assert outcome.saved is Saved.FALSE
+    said = refused.value.details
+    assert (said["saved"], said["file"], said["seconds"]) == (False, None, outcome.seconds)
+    assert said["reason"] == outcome.message
 
 
 def test_nor_is_it_for_the_agents_own_reasons(rig: Rig) -> None:
