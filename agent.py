@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     dangling = Dangling(settings, hands.layout, hands.servers, hands.engine, clock=time.monotonic)
     servers = Servers(hands, operations, actions, reconciler, dangling)
     meter = NodeMeter(settings.satis_data_dir)
-    heartbeat = _heartbeat(settings, lambda: answers.stats(settings.node_id, meter.read(), servers.views()))
+    heartbeat = _heartbeat(settings, meter, servers)
     events = DockerEvents(hands.stops, reconciler)
     runtime = Runtime(store, hands, reconciler, events, trust, dangling, heartbeat)
     app = Flask("agent", static_folder=None)
@@ -134,10 +134,15 @@ def _hands(
     )
 
 
-def _heartbeat(settings: Settings, stats: Callable[[], Mapping[str, object]]) -> Loop | None:
+def _heartbeat(settings: Settings, meter: NodeMeter, servers: Servers) -> Loop | None:
     if settings.orchestrator_url is None:
         return None
-    return Loop("heartbeat", make_heartbeat(settings, stats).step)
+    heartbeat = make_heartbeat(
+        settings,
+        stats=lambda: answers.stats(settings.node_id, meter.read(), servers.views()),
+        looked=lambda: all(view.observed_at for view in servers.views()),
+    )
+    return Loop("heartbeat", heartbeat.step)
 
 
 def main(words: list[str]) -> int:

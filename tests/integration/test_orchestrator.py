@@ -34,7 +34,7 @@ def loop(orchestrator: FakeOrchestrator, tmp_path: Path) -> Iterator[Loop]:
         node = meter.read()
         return {"cpuUsage": node.cpu_usage, "memoryUsage": node.memory_usage, "diskUsage": node.disk_usage}
 
-    loop = Loop("heartbeat", make_heartbeat(settings, stats).step)
+    loop = Loop("heartbeat", make_heartbeat(settings, stats, looked=lambda: True).step)
     yield loop
     loop.stop(5.0)
 

@@ -20,17 +20,20 @@ class Driver:
     Attributes:
         now: the time that the heartbeat sees.
         address: what it registers.
+        looked: every server was looked at.
     """
 
     def __init__(self, make_settings: MakeSettings, fake: FakeOrchestrator) -> None:
         settings = make_settings(fake, HEARTBEAT_TIMEOUT="0.3")
         self.now = 0.0
         self.address: Callable[[], Address] = lambda: Address("192.0.2.9")
+        self.looked = True
         self._heartbeat = Heartbeat(
             OrchestratorClient(settings),
             Schedule(settings, 0.0, random=lambda: 0.5),
             address=self._address,
             stats=self._stats,
+            looked=lambda: self.looked,
             clock=lambda: self.now,
         )
 
@@ -71,6 +74,36 @@ def test_a_step_too_early_does_nothing(driver: Driver, orchestrator: FakeOrchest
     driver.now = 10.0
     assert driver.step() == 50.0
     assert len(orchestrator.requests) == 2
+
+
+def test_the_first_heartbeat_waits_for_the_first_looks(driver: Driver, orchestrator: FakeOrchestrator) -> None:
+    """The node is known meanwhile; before that it would tell of running games as gone, for a whole interval."""
+    driver.looked = False
+    driver.run_for(2)
+    assert "node-a" in orchestrator.nodes
+    assert orchestrator.heartbeats == []
+    driver.looked = True
+    driver.run_for(0.2)
+    assert len(orchestrator.heartbeats) == 1
+
+
+def test_the_first_looks_are_not_waited_for_without_end(driver: Driver, orchestrator: FakeOrchestrator) -> None:
+    """Docker may be away, and later a server may be so new that nobody has looked at it."""
+    driver.looked = False
+    driver.run_for(6)
+    assert len(orchestrator.heartbeats) == 1
+    driver.run_for(60)
+    assert len(orchestrator.heartbeats) == 2
+
+
+def test_a_server_that_is_new_is_not_waited_for(driver: Driver, orchestrator: FakeOrchestrator) -> None:
+    """Only what ran before the agent's start was told of as running."""
+    driver.step()
+    driver.looked = False
+    assert driver.step() == 60.0
+    driver.now = 60.0
+    driver.step()
+    assert len(orchestrator.heartbeats) == 2
 
 
 def test_a_minute_is_a_heartbeat(driver: Driver, orchestrator: FakeOrchestrator) -> None:
