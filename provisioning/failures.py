@@ -41,7 +41,12 @@ class Failures:
         return ComposeFailed(server.failure_code or "provision_failed", server.failure_message or "It was undone.")
 
     def show(self, server: Server, look: Look | None, error: AgentError) -> None:
-        """Nobody waits, so whoever asks shall see why the game does not run; of one that runs nothing is shown."""
+        """Nobody waits, so whoever asks shall see why the game does not run; of one that runs nothing is shown.
+
+        Nor of one that may run: without Docker nobody knows, and `/readyz` says that.
+        """
+        if isinstance(error, DockerUnavailable):
+            return
         if server.deleting or not is_wanted(server) or (look and look.seen.is_alive):
             return
         with suppress(StoreFailed):  # a full disk takes no word of itself, and is in the log

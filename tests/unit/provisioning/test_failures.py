@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import ComposeFailed, StoreFailed
+from core.errors import ComposeFailed, DockerUnavailable, StoreFailed
 from core.models import Phase
 from provisioning.failures import Failures
 from tests.fakes.world import Agent, World, spec
@@ -90,6 +90,14 @@ def test_what_shall_not_run_does_not_fail_to(world: World, wish: dict[str, bool]
     agent.hands.servers.update(ID, failure_code="no_space", failure_message="The disk is full.", **wish)
     failures(agent).show(agent.row(), None, ComposeFailed("container_not_removed", "Docker cannot remove it."))
     assert agent.row().failure_code == "no_space"
+
+
+def test_a_game_that_may_run_has_no_failure(world: World) -> None:
+    """An agent that starts while Docker is away knows of no game whether it runs."""
+    agent = world.boot(start=False)
+    agent.hands.servers.add(spec())
+    failures(agent).show(agent.row(), None, DockerUnavailable("docker_unavailable", "The Docker engine is away."))
+    assert agent.row().failure_code is None
 
 
 def test_what_failed_is_deleted_as_ever(world: World, agent: Agent) -> None:
