@@ -133,7 +133,19 @@ class Attempt:
                 raise GameFailed(
                     "save_missing", f"The game says that it saved, but there is no {path.name} of a plausible size."
                 )
+            if self._is_gone():
+                raise GameFailed("game_unreachable", "The game ended before its save was there.")
             self._pause.wait(_FILE_PAUSE)
+
+    def _is_gone(self) -> bool:
+        """Whether it ended meanwhile; one that is only slow to answer is waited for."""
+        if self._state() is not None:
+            return False
+        try:
+            self.admin.state(_STATE_TIMEOUT)
+        except GameFailed as error:
+            return error.code == "game_unreachable"
+        return False
 
     def _prune(self, made: Path) -> None:
         try:

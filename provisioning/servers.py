@@ -101,13 +101,12 @@ class Servers:
         """
         self._check_changeable()  # first, since it alone is quick to say that Docker is away
         container = self._hands.engine.container(self._known(server_id).server_id)
+        began = container.started_at if container else None
         self._hands.stops.catch_up()
         return self._change(
             server_id,
             OperationKind.RESTART,
-            lambda: self._table.update(
-                server_id, restart_from=container.started_at if container else None, **_RUN_AGAIN
-            ),
+            lambda: self._table.update(server_id, restart_from=began, **_RUN_AGAIN),
             user_token,
             force=force,
         )
@@ -162,13 +161,14 @@ class Servers:
 
         It is never refused and never given up: whatever is raised here, the removal goes on.
         """
-        if self._table.get(server_id) is None:
+        if (server := self._table.get(server_id)) is None:
             return
         operation = self._operations.begin(
             server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True), user_token
         )
         self._reconciler.wake(server_id, urgent=True)
         self._hands.engine.ping()
+        self._actions.kill(server.server_id)  # so that a save under way ends, too
         self._operations.wait(operation, _PATIENCE)
 
     def configure_tunnel(self, server_id: str, text: str, user_token: str | None = None) -> None:

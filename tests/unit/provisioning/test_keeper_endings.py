@@ -80,6 +80,17 @@ def test_a_save_that_fails_does_not_undo_a_kill(
     assert (last.kind, last.status) == (OperationKind.KILL, OperationStatus.SUCCEEDED)
 
 
+def test_a_delete_does_not_wait_for_a_save(
+    world: World, agent: Agent, pool: ThreadPoolExecutor, held: HeldSave
+) -> None:
+    """What is saved is about to go, so the game is ended under its save."""
+    stop = stopping(agent, pool, held)
+    agent.servers.delete(ID)
+    assert held.noticed.is_set()
+    assert_superseded(stop)
+    world.nothing_left()
+
+
 def test_a_delete_makes_room_on_a_full_disk(world: World, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the record that it is to go nor a place for what goes can be written."""
     agent.servers.spawn(spec())

@@ -17,6 +17,7 @@ from provisioning.layout import Layout
 from provisioning.operations import Operations
 from provisioning.plan import Action, Observed, plan
 from provisioning.saving import Saving
+from satisfactory import saves
 from satisfactory.admin import Admin
 from tests.fakes.game import FakeGame
 from tests.fakes.servers import _container
@@ -159,6 +160,18 @@ def test_a_game_that_never_answered_has_nothing_to_save(rig: Rig) -> None:
     rig.save(operation)
     assert rig.operations.get(operation).save is None
     assert not rig.due()
+
+
+def test_a_game_that_ends_before_its_save_is_there_is_not_waited_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill or a delete has ended it, and whoever asked for that does not wait for the file."""
+    looks = iter([None])
+
+    def stamp(_path: Path) -> None:
+        rig.game.up = rig.game.up and next(looks, "later") is None
+
+    monkeypatch.setattr(saves, "stamp", stamp)
+    rig.save(rig.begin())  # the clock stands still, so its deadline never comes
+    assert not rig.game.up
 
 
 @pytest.mark.parametrize(
