@@ -34,6 +34,7 @@ from provisioning.crashes import Crashes
 from provisioning.credentials import Credentials
 from provisioning.dangling import Dangling
 from provisioning.docker_events import DockerEvents
+from provisioning.ending import drain_patience
 from provisioning.games import Games
 from provisioning.hands import Hands
 from provisioning.instances import Instances
@@ -54,7 +55,7 @@ from rathole.supervisor import Supervisor
 
 __all__ = ["create_app", "generate_docker_compose_config", "generate_rathole_client_config"]
 
-_STOP_GAMES_SECONDS = 180
+_STOP_GAMES_MARGIN = 30.0  # seconds: the agent gives up first, and says which games still run
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -170,7 +171,7 @@ def stop_games(settings: Settings) -> int:
         answer = requests.post(
             f"{scheme}://127.0.0.1:{settings.host_agent_port}/api/containers/stop-all",
             headers={"X-API-Key": settings.host_agent_api_key.get_secret_value()},
-            timeout=_STOP_GAMES_SECONDS,
+            timeout=drain_patience(settings) + _STOP_GAMES_MARGIN,
             verify=False,  # noqa: S501 - our own certificate, which names another host, on our own loopback
         )
     except requests.RequestException as error:

@@ -3,14 +3,23 @@
 import threading
 from dataclasses import replace
 
+from compose.file import STOP_GRACE_SECONDS
 from core.operations import Operation
 from core.servers import Server
+from core.settings import Settings
 from provisioning.actions import Actions
 from provisioning.asker import Asker
 from provisioning.hands import Hands
 from provisioning.observe import Look
 from provisioning.operations import Operations
 from provisioning.plan import Action, plan
+
+_DRAIN_MARGIN = 30.0  # seconds, for all that is neither a save nor a stop
+
+
+def drain_patience(settings: Settings) -> float:
+    """Return how long the end of all games may take, in seconds: they are saved side by side, then stopped so."""
+    return settings.save_timeout + STOP_GRACE_SECONDS + _DRAIN_MARGIN
 
 
 class Ending:

@@ -13,6 +13,7 @@ from core.servers import Server
 from provisioning.actions import Actions
 from provisioning.admission import Admission
 from provisioning.dangling import Dangling
+from provisioning.ending import drain_patience
 from provisioning.hands import Hands
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
@@ -20,7 +21,6 @@ from provisioning.view import ClientView, Facts, ServerView, view_of
 
 # A first pull of the game's image takes minutes; the orchestrator sets no timeout of its own.
 _PATIENCE = 600.0
-_DRAIN_PATIENCE = 150.0
 # The wish that a game runs, whoever stopped it or gave it up before.
 _RUN_AGAIN: dict[str, bool | None] = {
     "container_wanted": True,
@@ -216,7 +216,7 @@ class Servers:
         """
         self._reconciler.draining.set()
         self._reconciler.wake_all()
-        if not self._operations.until(lambda: not self._running(), _DRAIN_PATIENCE):
+        if not self._operations.until(lambda: not self._running(), drain_patience(self._hands.settings)):
             running = ", ".join(self._running())
             self._reconciler.draining.clear()
             self._reconciler.wake_all()

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from compose.file import STOP_GRACE_SECONDS
 from core.errors import DeadlinePassed
 from core.operations import OperationTable
 from core.servers import ServerTable
 from core.store import Store
 from provisioning import servers as module
 from provisioning.actions import Actions
+from provisioning.ending import drain_patience
 from provisioning.operations import Operations
 from provisioning.reconciler import Reconciler
 from provisioning.servers import Servers
@@ -21,14 +23,14 @@ from provisioning.servers import Servers
 def reconciler(tmp_path: Path) -> Reconciler:
     """Return a reconciler that keeps no server."""
     store = Store(tmp_path / "agent.db")
-    hands: Any = SimpleNamespace(servers=ServerTable(store), stops=None)
+    hands: Any = SimpleNamespace(servers=ServerTable(store), settings=None, stops=None)
     return Reconciler(hands, Operations(store, OperationTable(store)), Actions(hands))
 
 
 @pytest.fixture
 def servers(reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch) -> Servers:
     """Return the servers of that reconciler, of which none may be waited for."""
-    monkeypatch.setattr(module, "_DRAIN_PATIENCE", 0.0)
+    monkeypatch.setattr(module, "drain_patience", lambda _settings: 0.0)
     none: Any = SimpleNamespace(containers=())
     return Servers(reconciler._hands, reconciler._operations, reconciler._actions, reconciler, none)
 
@@ -47,3 +49,9 @@ def test_the_agent_goes_on_where_a_game_still_runs(
     with pytest.raises(DeadlinePassed, match="srv_1_00000001"):
         servers.stop_games()
     assert not reconciler.draining.is_set()
+
+
+def test_a_save_may_take_its_time_before_a_stop() -> None:
+    """Else the agent would give up on a game that is doing as it should."""
+    slow: Any = SimpleNamespace(save_timeout=600)
+    assert drain_patience(slow) > 600 + STOP_GRACE_SECONDS
