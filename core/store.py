@@ -73,9 +73,9 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.IntegrityError):
-                raise
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
             raise StoreFailed("store_failed", f"The store {self._path} cannot be used: {error}.") from error
 
     @contextlib.contextmanager

@@ -55,8 +55,8 @@ class Ending:
         operation = operation or self._operations.current(server.server_id)
         ports = look.container.ports or self._hands.ports(server)
         self._hands.saving.before_end(server, look.container, ports, operation, self._operations)
+        look = replace(look, seen=replace(look.seen, save_due=False))
         for action in (Action.STOP_TUNNEL, Action.STOP_CONTAINER):
-            look = replace(look, seen=replace(look.seen, save_due=False))
             if self._is_planned(action, server.server_id, look):
                 self._actions.do(action, server, look, Asker())
                 look = replace(look, seen=replace(look.seen, tunnel_runs=False))
