@@ -175,3 +175,4 @@ class Actions:
         self._hands.saving.forget(server.server_id)
         self._hands.watchdog.forget(server.server_id)
         self._hands.supervisor.forget(server.server_id)
+        self._stops.forget(server.server_id)

@@ -241,6 +241,8 @@ class Instances:
             self._orphans.add(server_id)
             self._tokens[server_id] = user_token
             self.released.set()
+        else:
+            self._attempts.pop(server_id.lower(), None)
 
     def step(self) -> float:
         """Try to take every orphan off; return the seconds until the next time.
@@ -267,6 +269,9 @@ class Instances:
             self._kept.pop(server_id, None)
             reached(Failpoint.INSTANCE_REMOVED)
             self._orphans.remove(server_id)
+            # Not before: whoever still asks for a server that is gone holds this lock, and we must wait for him.
+            if self._servers.get(server_id) is None:
+                self._attempts.pop(server_id.lower(), None)
         return True
 
     def _say_kept(self, server_id: str, error: ManagerFailed) -> None:

@@ -83,6 +83,12 @@ class Stops:
         """Nothing of ours was under way in truth."""
         self._ours[server_id].remove(stop)
 
+    def forget(self, server_id: str) -> None:
+        """Drop what is known of a server that is gone, once all that we did to it was told."""
+        with contextlib.suppress(DockerUnavailable):  # what happened before its return counts for nothing anyway
+            self.catch_up()
+        self._ours.pop(server_id, None)
+
     def follow(self) -> Iterator[Event]:
         """Yield what happens for a while, each event once it was taken in.
 

@@ -104,6 +104,14 @@ def test_a_delete_makes_room_on_a_full_disk(world: World, agent: Agent, monkeypa
     world.nothing_left()
 
 
+def test_nothing_is_remembered_of_a_server_that_is_gone(agent: Agent) -> None:
+    """Else an agent grows with each server that it ever had."""
+    agent.servers.spawn(spec())
+    agent.servers.delete(ID)
+    agent.hands.instances.step()
+    assert (agent.hands.instances._attempts, dict(agent.hands.stops._ours)) == ({}, {})
+
+
 def test_a_keeper_rests_while_the_manager_is_away_and_the_game_stopped(world: World, agent: Agent) -> None:
     """Nobody asks the manager for a game that does not run, so that it may be asked is no reason to look."""
     world.manager.fault = ManagerFailed("manager_unreachable", "It is away.")
