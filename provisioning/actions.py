@@ -106,7 +106,7 @@ class Actions:
         """Kill the container at once; one that is not there is fine."""
         with self._stops.ours(server_id), contextlib.suppress(NotFound):
             self._hands.engine.kill(server_id)
-            reached(Failpoint.CONTAINER_KILLED)
+        reached(Failpoint.CONTAINER_KILLED)
 
     def _remove_container(self, server: Server, _look: Look) -> None:
         with self._stops.ours(server.server_id):
