@@ -3,7 +3,8 @@
     python -m tests.e2e.packets GAME_PORT MESSAGING_PORT RATE
 
 A process of its own, so that what holds up a test holds up no packet. Each 0.1 s it prints a line of JSON with what was
-sent and answered so far; once its stdin is closed it sends no more, gives what is under way 3 s to come back, and ends.
+sent and answered so far, and in how many seconds it was sent; once its stdin is closed it sends no more, gives what is
+under way 3 s to come back, and ends.
 """
 
 import contextlib
@@ -94,6 +95,7 @@ class Players:
     def __init__(self, game_port: int, messaging_port: int, rate: int) -> None:
         self._streams = {"udp": _Udp(game_port), "tcp": _Tcp(messaging_port)}
         self._rate = rate
+        self._seconds = 0.0
         self._poll = select.poll()
         for stream in self._streams.values():
             self._poll.register(stream.socket, select.POLLIN)
@@ -101,13 +103,14 @@ class Players:
     def play(self) -> None:
         """Send until stdin is closed, then wait for the last answers."""
         self._poll.register(sys.stdin, select.POLLIN)
-        due_at = report_at = time.monotonic()
+        began = due_at = report_at = time.monotonic()
         while not self._is_told_to_stop(due_at - time.monotonic()):
             now = time.monotonic()
             due = min(_BURST, int((now - due_at) * self._rate + 1))
             for stream in self._streams.values():
                 stream.send(due)
             due_at = max(due_at + due / self._rate, now)
+            self._seconds = now - began
             if time.monotonic() >= report_at:
                 report_at += _REPORT_SECONDS
                 self._report()
@@ -131,7 +134,7 @@ class Players:
 
     def _report(self) -> None:
         counts = {name: {"sent": s.sent, "answered": len(s.answered)} for name, s in self._streams.items()}
-        print(json.dumps(counts), flush=True)  # noqa: T201 - what its caller reads
+        print(json.dumps({"seconds": self._seconds, "counts": counts}), flush=True)  # noqa: T201 - what its caller reads
 
 
 if __name__ == "__main__":
