@@ -1,6 +1,5 @@
 """The agent dies in every way there is, while packets go through the tunnels; they do not notice."""
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +13,12 @@ from satisfactory.query import poll
 from tests.e2e.conftest import Spawn
 from tests.e2e.deployment import Deployment, Process
 from tests.e2e.game import Game
+from tests.e2e.rounds import ROUNDS
 from tests.e2e.traffic import Pulse, Traffic
 from tests.waiting import wait_until
 
 log = get_logger("survival")
 
-ROUNDS = 20 if os.environ.get("SATIS_LONG") else 1
 _BACK_WITHIN = 2.0  # seconds
 _GRACE = 45  # stop_grace_period in docker-compose.yml
 _ROOM = 32 << 20  # bytes
@@ -139,6 +138,7 @@ def _remove(container: Container) -> None:
     container.remove(force=True)
 
 
+@pytest.mark.timeout(120 * ROUNDS)
 @pytest.mark.parametrize("end", [Container.kill, _remove, Container.restart], ids=["killed", "gone", "restarted"])
 def test_after_a_reboot_all_is_as_it_was_wanted(
     deployment: Deployment, spawn: Spawn, end: Callable[[Container], None]
@@ -148,8 +148,13 @@ def test_after_a_reboot_all_is_as_it_was_wanted(
     Restarted are also those that were stopped, as by `docker restart` of everything.
     """
     plays, rests = spawn(), spawn()
-    plays.wait_until_settled()
     rests.order("stop")
+    for _ in range(ROUNDS):
+        plays.wait_until_settled()
+        _reboot(deployment, plays, rests, end)
+
+
+def _reboot(deployment: Deployment, plays: Game, rests: Game, end: Callable[[Container], None]) -> None:
     deployment.edge.stop()
     deployment.agent.kill()
     end(plays.container)

@@ -1,6 +1,5 @@
 """Docker ends and takes the games and the agent along: what was wanted runs again, what was stopped stays so."""
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -8,9 +7,8 @@ import pytest
 from tests.e2e.nested.conftest import Spawn
 from tests.e2e.nested.engine import NestedEngine
 from tests.e2e.nested.host import NETWORK, Host
+from tests.e2e.rounds import ROUNDS
 from tests.waiting import wait_until
-
-ROUNDS = 20 if os.environ.get("SATIS_LONG") else 1
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120 + 30 * ROUNDS)]
 

@@ -11,6 +11,7 @@ from tests.e2e.game import Player
 from tests.e2e.nested.conftest import Spawn
 from tests.e2e.nested.game import Game
 from tests.e2e.nested.host import AGENT, Host
+from tests.e2e.rounds import ROUNDS
 from tests.waiting import wait_until
 
 AWAY = 300 if os.environ.get("SATIS_LONG") else 3  # seconds
@@ -118,15 +119,17 @@ def test_docker_hung(lasting: Host, plan: Spawn, spawn: Spawn) -> None:
     wait_until(lambda: not lasting.field(gone.id, "{{.Id}}"), within=30, saying="the delete has gone on")
 
 
+@pytest.mark.timeout(180 + 30 * ROUNDS)
 def test_a_killed_engine_costs_nothing_that_lives_on(lasting: Host, spawn: Spawn) -> None:
     """With live-restore neither agent nor game nor tunnel is begun anew."""
     game = spawn()
     before = (lasting.started_at(AGENT), game.started_at, str(game.pid))
     with Player(game) as player:
-        lasting.engine.kill()
-        player.play_on()
-        lasting.engine.start()
-        player.play_on()
+        for _ in range(ROUNDS):
+            lasting.engine.kill()
+            player.play_on()
+            lasting.engine.start()
+            player.play_on()
+            lasting.wait_until_ready()
+            assert (lasting.started_at(AGENT), game.started_at, str(game.pid)) == before
     assert player.lost == 0
-    lasting.wait_until_ready()
-    assert (lasting.started_at(AGENT), game.started_at, str(game.pid)) == before
