@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ _PUBLIC = f"{FIRST_PORT}-{LAST_PORT}:{FIRST_PORT}-{LAST_PORT}"
 # Containers live on when dockerd ends; without it an engine that ends takes the agent along.
 LIVE_RESTORE = "--live-restore"
 COMPOSE_TIMEOUT = 8  # seconds
+_DEAD_PORT = 9  # nobody has listened there for decades
 _BIN = SHARED / "bin"
 _FILLER = f"{DATA}/filler"
 _ROOM = "64m"  # of the data directory, which is in memory, so that a test can fill it
@@ -131,7 +133,9 @@ class Host:
             "RATHOLE_TOKEN": self._token,
             "RATHOLE_REMOTE_HOST": EDGE,
             "RATHOLE_PUBLIC_HOST": "127.0.0.1",
-            "ORCHESTRATOR_HOST": "",
+            # It is away in all that is shown here, and nothing depends on it.
+            "ORCHESTRATOR_HOST": self.engine.gateway(),
+            "ORCHESTRATOR_PORT": _DEAD_PORT,
             "DOCKER_HOST": self.engine.socket,
             "COMPOSE_TIMEOUT": COMPOSE_TIMEOUT,
             "PATH": f"{_BIN}:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin",
@@ -180,9 +184,15 @@ class Host:
         """Wait for the agent."""
         wait_until(self.is_ready, within=60, saying=f"the agent is ready; its log: {self.agent_log()}", every=0.1)
 
-    def agent_log(self) -> str:
-        """Return the end of what the agent said."""
-        return self.engine.docker("logs", "--tail", "40", AGENT, check=False)
+    def agent_log(self, *part: str) -> str:
+        """Return what the agent said: the end of it, unless words for `docker logs` name another part."""
+        words = ["docker", "--host", self.engine.socket, "logs", *(part or ("--tail", "40")), AGENT]
+        return self.engine.inside("sh", "-c", f"{shlex.join(words)} 2>&1", check=False)
+
+    def misses_orchestrator(self) -> bool:
+        """Whether the agent has said since its start that nobody listens where its orchestrator should be."""
+        said = self.agent_log("--since", self.started_at(AGENT))
+        return f"The orchestrator at http://{self.engine.gateway()}:{_DEAD_PORT} cannot be reached" in said
 
     def field(self, container: str, template: str) -> str:
         """Return what Docker says of a container; nothing where there is none."""

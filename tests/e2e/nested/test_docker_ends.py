@@ -1,4 +1,7 @@
-"""Docker ends and takes the games and the agent along: what was wanted runs again, what was stopped stays so."""
+"""Docker ends and takes the games and the agent along: what was wanted runs again, what was stopped stays so.
+
+The orchestrator is away all the while.
+"""
 
 from collections.abc import Callable
 
@@ -24,6 +27,7 @@ def test_what_was_wanted_runs_again(plain: Host, spawn: Spawn, end: Callable[[Ne
         plain.wait_until_ready()
         plays.wait_until_answered(within=60)
         assert (rests.phase, plain.is_running(rests.id)) == ("stopped", False)
+        wait_until(plain.misses_orchestrator, within=30, saying="the agent says that the orchestrator is away")
     plain.engine.docker("stop", plays.id)
     wait_until(lambda: plays.phase == "stopped_externally", within=20, saying="a stop by hand is respected")
 
