@@ -1,12 +1,14 @@
 """What others break is mended within 20 s, once, and the log says what was wrong."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
+from docker.errors import APIError
 
 from tests.e2e.conftest import Spawn
-from tests.e2e.deployment import AGENT, DATA, EDGE, GAME_IMAGE, NETWORK, Deployment
-from tests.e2e.game import Game
+from tests.e2e.deployment import AGENT, DATA, EDGE, GAME_IMAGE, HOME, NETWORK, Deployment
+from tests.e2e.game import Game, Player
 from tests.waiting import wait_until
 
 Break = Callable[[Deployment, Game], object]
@@ -60,6 +62,11 @@ BREAKS = [
 ]
 
 
+def _said(deployment: Deployment, since: int = 0) -> str:
+    """Return what the agent has said since its log had so many bytes."""
+    return deployment.agent.logs()[since:].decode()
+
+
 def _is_whole(deployment: Deployment, game: Game) -> bool:
     files = [path.format(DATA, game.id) for path in (COMPOSE, CLIENT)]
     text = deployment.in_agent("cat", *files)
@@ -76,14 +83,12 @@ def test_it_is_mended(
     started_at, mark = game.started_at, len(deployment.agent.logs())
     damage(deployment, game)
 
-    def said() -> int:
-        return deployment.agent.logs()[mark:].decode().count(sentence)
+    def is_mended() -> bool:
+        return sentence in _said(deployment, mark) and _is_whole(deployment, game)
 
-    wait_until(
-        lambda: said() and _is_whole(deployment, game), within=20, saying=f"it is mended: {sentence}", every=0.25
-    )
+    wait_until(is_mended, within=20, saying=f"it is mended: {sentence}", every=0.25)
     game.assert_reachable(within=10)
-    assert said() == 1
+    assert _said(deployment, mark).count(sentence) == 1
     assert (game.started_at != started_at) is new_container
 
 
@@ -112,6 +117,89 @@ def test_a_network_that_is_made_again_is_followed(deployment: Deployment, spawn:
     stopped.assert_reachable(within=20)
     assert running.started_at == before[0]
     assert stopped.container.id != before[1]
+
+
+def test_an_image_that_is_gone_is_named_and_waited_for(deployment: Deployment, spawn: Spawn) -> None:
+    """It can neither be made nor pulled without it; the log says so once, and once it is back the game runs."""
+    game = spawn()
+    game.wait_until_settled()
+    mark = len(deployment.agent.logs())
+    sentences = ["The game's image is not on this host", f"The image {GAME_IMAGE} cannot be pulled"]
+    deployment.docker.images.remove(GAME_IMAGE, force=True, noprune=True)
+    try:
+        game.container.remove(force=True)
+        wait_until(lambda: sentences[1] in _said(deployment, mark), within=20, saying="the log names the image")
+        assert game.is_gone_from_docker()
+    finally:
+        deployment.build_game_image()
+    wait_until(lambda: _is_whole(deployment, game), within=20, saying="the game runs", every=0.25)
+    game.assert_reachable(within=10)
+    assert [_said(deployment, mark).count(sentence) for sentence in sentences] == [1, 1]
+
+
+def test_a_twin_of_the_network_is_removed(deployment: Deployment, spawn: Spawn) -> None:
+    """Compose refuses the name as ambiguous then: the empty one goes, players do not notice, and a spawn succeeds."""
+    game = spawn()
+    game.wait_until_settled()
+    started_at, mark, kept = game.started_at, len(deployment.agent.logs()), _networks(deployment)
+    with Player(game) as player:
+        _make_twin(deployment)
+        spawn()
+        wait_until(lambda: _networks(deployment) == kept, within=20, saying="the twin is gone")
+        player.play_on()
+    assert player.lost == 0
+    assert (game.started_at, game.phase) == (started_at, "ready")
+    assert _said(deployment, mark).count("There are several networks of one name") == 1
+
+
+def _networks(deployment: Deployment) -> list[str]:
+    """Return the ids of all networks of the games' network's name: Docker also lists longer names."""
+    return [found.id or "" for found in deployment.docker.networks.list(names=[NETWORK]) if found.name == NETWORK]
+
+
+def _make_twin(deployment: Deployment) -> None:
+    """The command line asks Docker to refuse a twin; who does not ask gets one."""
+    try:
+        deployment.docker.networks.create(NETWORK, check_duplicate=False)
+    except APIError as error:
+        if error.status_code == 409:
+            pytest.skip("This host's engine takes no name for two networks.")
+        raise
+
+
+@contextlib.contextmanager
+def _upgraded(deployment: Deployment, image: str) -> Iterator[None]:
+    """Have an agent that makes games of another image, and the old one afterwards."""
+    settings = HOME / "env"
+    before = settings.read_text()
+    deployment.docker.images.get(GAME_IMAGE).tag(image)
+    settings.write_text(f"{before}GAME_SERVER_IMAGE={image}\n")
+    try:
+        deployment.recreate_agent()
+        yield
+    finally:
+        settings.write_text(before)
+        deployment.recreate_agent()
+        deployment.docker.images.remove(image, force=True, noprune=True)
+
+
+@pytest.mark.timeout(240)
+def test_another_template_recreates_no_running_game(deployment: Deployment, spawn: Spawn) -> None:
+    """The new agent writes the file anew and shows that something waits; the next stop and start bring it."""
+    game = spawn()
+    game.wait_until_settled()
+    before, image = (game.container.id, game.started_at), GAME_IMAGE.replace("latest", "next")
+    with _upgraded(deployment, image):
+        wait_until(lambda: game.status()["agent"]["pendingChanges"], within=20, saying="it is shown", every=0.25)
+        game.wait_until_settled()
+        assert image in deployment.in_agent("cat", COMPOSE.format(DATA, game.id))
+        assert _said(deployment).count("The compose file is missing or not what it should be") == 1
+        assert ((game.container.id, game.started_at), game.status()["agent"]["pendingChanges"]) == (before, True)
+        game.order("stop")
+        game.order("start")
+        game.wait_until_settled()
+        assert game.container.attrs["Config"]["Image"] == image
+        assert not game.status()["agent"]["pendingChanges"]
 
 
 def test_a_stop_by_hand_is_respected(deployment: Deployment, spawn: Spawn) -> None:
