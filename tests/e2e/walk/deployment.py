@@ -41,7 +41,7 @@ class Deployment:
         """Start both from nothing, with more settings of the agent's."""
         self.down()
         CONTROL.mkdir(parents=True)
-        for file in ("sitecustomize.py", "snapshot.py"):
+        for file in ("sitecustomize.py", "clock.py", "snapshot.py"):
             shutil.copy(Path(__file__).with_name(file), CONTROL)
         (CONTROL / "failpoint").touch()
         self._ensure_network()
@@ -165,6 +165,12 @@ class Deployment:
     def mend_compose(self) -> None:
         """Have `docker compose` as it is."""
         (CONTROL / "bin" / "docker").unlink(missing_ok=True)
+
+    def set_clock_back(self, seconds: int) -> None:
+        """Set the clock back under an agent that came up with CLOCK set."""
+        written = CONTROL / "clock.new"
+        written.write_text(str(seconds))
+        written.rename(CONTROL / "clock")
 
     def arm(self, point: Failpoint) -> None:
         """Let the agent die where it reaches `point` next, and note anew what is reached."""

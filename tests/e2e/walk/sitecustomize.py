@@ -3,6 +3,7 @@
 So a test can name the next one without starting the agent anew; the dying itself is the agent's own.
 """
 
+import importlib
 import os
 from pathlib import Path
 
@@ -20,3 +21,5 @@ def _noted(point: failpoints.Failpoint) -> None:
 
 
 failpoints.reached = _noted
+if os.environ.get("CLOCK"):  # not always: with it each Python in the container would load Docker's SDK
+    importlib.import_module("clock")
