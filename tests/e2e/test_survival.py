@@ -138,6 +138,7 @@ def _remove(container: Container) -> None:
     container.remove(force=True)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120 * ROUNDS)
 @pytest.mark.parametrize("end", [Container.kill, _remove, Container.restart], ids=["killed", "gone", "restarted"])
 def test_after_a_reboot_all_is_as_it_was_wanted(

@@ -14,7 +14,7 @@ from tests.e2e.nested.host import AGENT, Host
 from tests.e2e.rounds import ROUNDS
 from tests.waiting import wait_until
 
-AWAY = 300 if os.environ.get("SATIS_LONG") else 3  # seconds
+AWAY = 60 if os.environ.get("SATIS_LONG") else 3  # seconds
 _CHANGE_WITHIN = 2.0
 _READ_WITHIN = 1.0
 _READS = (
