@@ -20,6 +20,8 @@ _NS = 10**9
 _LONGEST_STOP_NS = 10 * 60 * _NS
 # Docker may tell of a stop a moment after the call that asked for it returned.
 _LATE_EVENT_NS = _NS
+# Each keeper looks every 15 s and learns of its game's end then, at the latest.
+_UNHEARD_NS = 30 * _NS
 # Events come in a burst where Docker was away or slow, so those of earlier stops are known, too.
 _REMEMBERED_STOPS = 8
 # The engine itself remembers 256.
@@ -129,8 +131,9 @@ class Stops:
             self._since_ns, self._away = self._now(), False
             self._signalled.clear()
             self._returned()
-        # Where the clock was set back, the last event lies ahead of all that will come.
-        self._since_ns = min(self._since_ns, self._now())
+        # Where the clock was set back, the last event lies ahead of all that has come since, heard or not.
+        if self._since_ns > (now := self._now()):
+            self._since_ns = now - _UNHEARD_NS
         return self._since_ns
 
     def _now(self) -> int:

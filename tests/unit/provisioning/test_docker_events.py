@@ -219,7 +219,18 @@ def test_a_clock_that_is_set_back_hides_nothing(heard: Heard) -> None:
     heard.see("start")
     heard.now -= 3600
     heard.see("kill", "die")
-    assert heard.asked_from[-1] == int(heard.now * 10**9)
+    assert heard.asked_from[-1] == int((heard.now - 30) * _SECOND)
+    assert heard.by_hand == [ID]
+
+
+def test_a_clock_that_is_set_back_hides_nothing_that_came_before_anybody_knew(heard: Heard) -> None:
+    """A keeper that finds the game ended asks for the seconds before, too: the stop was not told by then."""
+    heard.see("start")
+    heard.now -= 3600
+    stopped = int((heard.now - 5) * _SECOND)
+    heard.past = [Event("container", ID, action, stopped, {"signal": "15"}) for action in ("kill", "die")]
+    heard.stops.catch_up()
+    assert heard.past_asked_from[-1] < stopped
     assert heard.by_hand == [ID]
 
 
