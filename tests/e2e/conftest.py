@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.deployment import AGENT, FIRST_PORT, HOME, PORTS, PROJECT, ROOT, Deployment
+from tests.e2e.deployment import AGENT, FIRST_PORT, HOME, PORTS, PROJECT, ROOT, Deployment, wait_until_back
 from tests.e2e.game import Game
 
 Spawn = Callable[..., Game]
@@ -50,6 +50,7 @@ def plan(deployment: Deployment) -> Iterator[Spawn]:
         return games[-1]
 
     yield plan
+    wait_until_back(deployment, within=60)  # or a test that failed amid a restart would fail the next ones, too
     for game in games:
         game.delete_wholly()
 
