@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from compose.container import Event
 from compose.engine import Engine
 from compose.file import STOP_GRACE_SECONDS
-from core.errors import DockerUnavailable
+from core.errors import DockerUnavailable, StoreFailed
 from core.log import get_logger
 from core.servers import ServerTable
 
@@ -87,7 +87,9 @@ class Stops:
 
     def forget(self, server_id: str) -> None:
         """Drop what is known of a server that is gone, once all that we did to it was told."""
-        with contextlib.suppress(DockerUnavailable):  # what happened before its return counts for nothing anyway
+        with contextlib.suppress(
+            DockerUnavailable, StoreFailed
+        ):  # what happened before its return counts for nothing anyway
             self.catch_up()
         self._ours.pop(server_id, None)
 
@@ -99,8 +101,8 @@ class Stops:
         """
         with self._noting_absence():
             for event in self._engine.events(self._since()):
-                self._since_ns = event.time_ns + 1
                 self._take(event)
+                self._since_ns = event.time_ns + 1  # not before: who catches up meanwhile waits for what is taken in
                 yield event
 
     def catch_up(self) -> None:
@@ -144,15 +146,15 @@ class Stops:
         with self._lock:
             if event.kind != "container" or key in self._taken:
                 return
-            self._taken.append(key)
             if event.action == "kill" and self._is_for_an_end(event):
                 self._signalled[event.name] = event.time_ns
             elif event.action == "die":
-                at = self._signalled.pop(event.name, None)
+                at = self._signalled.get(event.name)
                 if at is not None and event.time_ns - at <= _SIGNAL_COUNTS_NS:
                     self._ended(event)
-            elif event.action == "start":
+            if event.action in {"die", "start"}:
                 self._signalled.pop(event.name, None)
+            self._taken.append(key)  # last: what a full disk did not let us write down is taken in again
 
     def _is_for_an_end(self, event: Event) -> bool:
         stops = tuple(self._ours[event.name]) if event.name in self._ours else ()

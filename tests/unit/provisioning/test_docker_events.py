@@ -1,13 +1,15 @@
 """What Docker's events mean: whose stop it was, who is to be looked at, and what comes of it for a server."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from compose.container import Container, Event
 from compose.file import STOP_GRACE_SECONDS
-from core.errors import DockerUnavailable
+from core.errors import DockerUnavailable, StoreFailed
 from core.servers import Server
 from provisioning.docker_events import DockerEvents
 from provisioning.stops import Stops
@@ -232,6 +234,50 @@ def test_a_clock_that_is_set_back_hides_nothing_that_came_before_anybody_knew(he
     heard.stops.catch_up()
     assert heard.past_asked_from[-1] < stopped
     assert heard.by_hand == [ID]
+
+
+def test_who_catches_up_waits_for_what_is_being_taken_in(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker is asked whether it was a stop by hand: a keeper that did not wait would start the game meanwhile."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def container(_name: str) -> Container | None:
+        asked.set()
+        assert go_on.wait(5)
+        return heard.container_now
+
+    monkeypatch.setattr(heard, "container", container)
+    happened = [
+        Event("container", ID, action, at * _SECOND, {"signal": "15"}) for action, at in [("kill", 200), ("die", 201)]
+    ]
+    monkeypatch.setattr(heard, "past_events", lambda since: [event for event in happened if event.time_ns >= since])
+    heard.now, heard.lines = 300.0, list(happened)
+    with ThreadPoolExecutor() as aside:
+        followed = aside.submit(lambda: list(heard.stops.follow()))
+        assert asked.wait(5)
+        caught_up = aside.submit(heard.stops.catch_up)
+        with pytest.raises(TimeoutError):
+            caught_up.result(0.3)
+        go_on.set()
+        caught_up.result(5)
+        followed.result(5)
+    assert heard.by_hand == [ID]
+
+
+def test_a_stop_that_a_full_disk_did_not_take_is_written_down_later(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The events are taken in again: the stop is respected once there is room."""
+    heard.past = [Event("container", ID, action, 200, {"signal": "15"}) for action in ("kill", "die")]
+    with monkeypatch.context() as patched:
+        patched.setattr(heard, "update", _refuse)
+        with pytest.raises(StoreFailed):
+            heard.stops.catch_up()
+    heard.stops.catch_up()
+    assert heard.by_hand == [ID]
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise StoreFailed("store_failed", "database or disk is full")
 
 
 # And what comes of it for a server.
