@@ -20,6 +20,7 @@ log = get_logger("saving")
 _POLLS = 3
 _POLL_TIMEOUT = 0.5
 _STATE_TIMEOUT = 5.0
+_GONE_TIMEOUT = 1.0
 _PAUSE = 0.5
 _FILE_PAUSE = 0.05
 
@@ -138,11 +139,13 @@ class Attempt:
             self._pause.wait(_FILE_PAUSE)
 
     def _is_gone(self) -> bool:
-        """Whether it ended meanwhile; one that is only slow to answer is waited for."""
-        if self._state() is not None:
-            return False
+        """Whether it ended meanwhile, asked in short: one that is only slow to answer may have written its save."""
+        with contextlib.suppress(GameFailed):
+            if self.address:
+                poll(self.address, self.port, timeout=_POLL_TIMEOUT)
+                return False
         try:
-            self.admin.state(_STATE_TIMEOUT)
+            self.admin.state(_GONE_TIMEOUT)
         except GameFailed as error:
             return error.code == "game_unreachable"
         return False

@@ -1,6 +1,7 @@
 """What failed for one server: who waits is told, who asks is shown it, and a provision is undone."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from core.errors import AgentError, ComposeFailed, DockerUnavailable, StoreFailed
 from core.models import OperationKind
@@ -54,7 +55,8 @@ class Failures:
 
     def refused(self, operation: Operation, error: AgentError) -> None:
         """The game could not be saved and goes on, as if nobody had asked for its end."""
-        self._operations.end(operation, error, lambda: self._go_on(operation))
+        with self._told_anyway(operation, error):
+            self._operations.end(operation, error, lambda: self._go_on(operation))
 
     def _go_on(self, operation: Operation) -> None:
         """Unless something superseded it: then that one's wish stands."""
@@ -72,10 +74,15 @@ class Failures:
         Raises:
             StoreFailed: nothing could be written; who waits was told all the same.
         """
-        try:
+        with self._told_anyway(operation, error):
             return self._operation_failed(server, look, operation, error)
+
+    @contextmanager
+    def _told_anyway(self, operation: Operation, error: AgentError) -> Iterator[None]:
+        """A full disk takes no word of itself; who waits is told all the same."""
+        try:
+            yield
         except StoreFailed:
-            # A full disk takes no word of itself; who waits is told all the same.
             self._operations.tell(operation, error)
             raise
 

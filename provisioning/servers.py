@@ -128,12 +128,10 @@ class Servers:
             Conflict: it could not be saved, and `force` was not given.
         """
         server = self._table.get(server_id)
-        if server is None:
+        if server is None or (server.deleting and cleanup is not Cleanup.DELETE):
             return None
         if cleanup is Cleanup.DELETE:
             self.delete(server_id, user_token)
-        elif server.deleting:
-            return None
         elif cleanup is Cleanup.RATHOLE:
             self._drop_tunnel(server_id, user_token)
         else:
@@ -146,12 +144,17 @@ class Servers:
         server = self._known(server_id)
         self._check_changeable()
         operation = self._operations.begin(server_id, OperationKind.KILL, lambda: self._unwant(server_id))
-        try:
-            self._actions.kill(server.server_id)
-        finally:
-            self._reconciler.wake(server_id, urgent=True)  # the wish is written down, and goes on without us
+        self._end_at_once(server.server_id)
         self._carry_out(operation)
         return self.view(server_id)
+
+    def _end_at_once(self, server_id: str) -> None:
+        """Kill the game, so that a save under way ends, too; what was wished goes on, whatever is raised."""
+        try:
+            self._hands.engine.ping()
+            self._actions.kill(server_id)
+        finally:
+            self._reconciler.wake(server_id, urgent=True)
 
     def _unwant(self, server_id: str) -> None:
         self._table.update(server_id, container_wanted=False, stopped_externally=False, restart_from=None)
@@ -163,12 +166,9 @@ class Servers:
         """
         if (server := self._table.get(server_id)) is None:
             return
-        operation = self._operations.begin(
-            server_id, OperationKind.DELETE, lambda: self._table.update(server_id, deleting=True), user_token
-        )
-        self._reconciler.wake(server_id, urgent=True)
-        self._hands.engine.ping()
-        self._actions.kill(server.server_id)  # so that a save under way ends, too
+        doom = partial(self._table.update, server_id, deleting=True)
+        operation = self._operations.begin(server_id, OperationKind.DELETE, doom, user_token)
+        self._end_at_once(server.server_id)
         self._operations.wait(operation, _PATIENCE)
 
     def configure_tunnel(self, server_id: str, text: str, user_token: str | None = None) -> None:
