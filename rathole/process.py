@@ -18,7 +18,7 @@ CONFIG_NAME = "client.toml"
 LOG_NAME = "client.log"
 # Of a configuration that rathole 0.5.0 does not take: 1, of its command line: 2 (tried).
 CONFIG_EXIT_CODES = (1, 2)
-_TRIAL = 1.0  # seconds; a configuration that is refused is so within milliseconds
+_TRIAL = 2.0  # seconds; a configuration that is refused is so within milliseconds
 _GRACE = 2.0  # rathole has no handler for SIGTERM: it ends at once, unless it is frozen
 
 

@@ -18,7 +18,7 @@ def life() -> Iterator[Life]:
     deployment = Deployment()
     try:
         deployment.up(CLOCK="settable")
-        yield Life(deployment, 1)
+        yield Life(deployment, 50)
     finally:
         deployment.down()
 
@@ -43,7 +43,7 @@ def test_a_clock_set_back_changes_nothing(life: Life) -> None:
     life.deployment.set_clock_back(_HOUR)
     operations = [before, _do(life, Step.RESTART), _do(life, Step.STOP), _do(life, Step.START)]
     run("docker", "stop", life.id)
-    wait_until(lambda: _phase(life) == "stopped_externally", within=20, saying="a stop by hand is respected")
+    wait_until(lambda: _phase(life) == "stopped_externally", within=30, saying="a stop by hand is respected")
     assert life.seen()["running"] == []
     operations.append(_do(life, Step.START))
     ids, times = ([operation[key] for operation in operations] for key in ("id", "startedAt"))

@@ -55,6 +55,7 @@ REACHED = {
 WALKED = (Step.PROVISION, Step.RECONFIGURE, Step.STOP, Step.START, Step.DELETE)
 # Where these differ from the five that they are made of; all of it would only take longer.
 ALSO = {
+    Step.KILL: {P.CONTAINER_KILLED},
     Step.RESTART: {P.OPERATION_BEGUN, P.SAVE_DONE, P.TUNNEL_ENDED, P.CONTAINER_STOPPED, P.COMPOSE_UP},
     Step.FAIL: {P.INSTANCE_MADE, P.COMPOSE_FORGOTTEN, P.SERVER_WRITTEN, P.DIRECTORY_TRASHED, P.ROW_REMOVED},
 }

@@ -132,7 +132,8 @@ def test_an_image_that_is_gone_is_named_and_waited_for(deployment: Deployment, s
         assert game.is_gone_from_docker()
     finally:
         deployment.build_game_image()
-    wait_until(lambda: _is_whole(deployment, game), within=20, saying="the game runs", every=0.25)
+    # Each try that fails lets twice as much time pass until the next one.
+    wait_until(lambda: _is_whole(deployment, game), within=60, saying="the game runs", every=0.25)
     game.assert_reachable(within=10)
     assert [_said(deployment, mark).count(sentence) for sentence in sentences] == [1, 1]
 
