@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from core.stderr import never_wait
+
 
 def _without_none(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {key: value for key, value in event.items() if value is not None}
@@ -20,7 +22,8 @@ _SHARED: list[structlog.typing.Processor] = [
 
 
 def configure_logging() -> None:
-    """Send every event of ours, and warnings of the libraries, to stderr as plain lines."""
+    """Send every event of ours, and warnings of the libraries, to stderr as plain lines; none waits for its reader."""
+    never_wait()
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

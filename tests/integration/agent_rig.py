@@ -27,12 +27,15 @@ class Agent:
         folder: where its data and its log are.
         engine_url: where it finds Docker.
         environ: settings beside the usual ones.
+        port: of its API.
+        output: where it writes what it says; None for a file.
     """
 
     folder: Path
     engine_url: str
     environ: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: free_block(1))
+    output: int | None = None
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -64,8 +67,8 @@ class Agent:
                 cwd=self.folder,
                 env=nothing | own | self.environ,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=self.output or log,
+                stderr=self.output or log,
             )
         if wait:
             wait_until(self.answers, within=30, saying=f"the agent answers; its log: {self.log}")

@@ -1,6 +1,8 @@
 """The agent as a process: how it starts, refuses to start, waits, answers what is no HTTP, and ends."""
 
+import fcntl
 import json
+import os
 import signal
 import socket
 import time
@@ -17,6 +19,7 @@ from tests.fakes.orchestrator import running_orchestrator
 from tests.integration.agent_rig import KEY, Agent
 from tests.waiting import wait_until
 
+_PAGE = 4096  # bytes, the least that a pipe holds
 WAITS = "Another process owns the data directory; this one waits"
 
 
@@ -45,6 +48,21 @@ def test_it_serves_and_is_ready(agent: Agent) -> None:
     assert agent.get("/healthz").status_code == 200
     assert agent.get("/api/containers").json()["containers"] == []
     assert "it starts no tunnel" in agent.log
+
+
+def test_it_serves_though_nobody_reads_what_it_says(agent: Agent) -> None:
+    """With live-restore it outlives dockerd, its log's only reader; who reads again is told that something is lost."""
+    reader, agent.output = os.pipe()
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _PAGE)
+    agent.engine_url = "unix:///nowhere/docker.sock"  # then each question whether it is ready is worth a line
+    agent.start()
+    os.close(agent.output)
+    assert [agent.get("/readyz").status_code for _ in range(100)] == [503] * 100
+    assert len(os.read(reader, _PAGE)) > _PAGE / 2
+    agent.get("/readyz")
+    assert b"something was lost: " in os.read(reader, _PAGE)
+    os.close(reader)
+    assert agent.get("/readyz").status_code == 503
 
 
 def test_it_serves_by_tls_where_it_has_a_certificate(agent: Agent, tmp_path: Path) -> None:
