@@ -45,7 +45,8 @@ while :; do
   run_once
   if [ -n "$stopping" ] || [ $status -eq 2 ]; then exit $status; fi
   if [ $((SECONDS - started)) -ge $STEADY_SECONDS ]; then delay=0; fi
-  echo "gunicorn ended with exit code $status; it is started again in $delay ms" >&2
+  # Aside: with live-restore and dockerd away nobody reads it, and once the pipe is full, who writes waits.
+  echo "gunicorn ended with exit code $status; it is started again in $delay ms" >&2 &
   pause_ms $delay
   if [ -n "$stopping" ]; then exit 0; fi
   delay=$((delay == 0 ? FIRST_DELAY_MS : delay * 2 < LONGEST_DELAY_MS ? delay * 2 : LONGEST_DELAY_MS))
