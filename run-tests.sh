@@ -16,6 +16,8 @@
 #     chaos COUNT [SEED]   so many random faults against five servers with players, e.g. 300: an hour. The seed is
 #                          printed; with it the same faults happen again.
 #
+# Not on a host where people play: the tests take satis_network away for a while, and build the agent's image anew.
+#
 #   --install   install what is missing (Python, Docker, shellcheck) from the distribution's packages, and start the engine
 #   --help      this text
 #
