@@ -5,19 +5,23 @@ So a test can name the next one without starting the agent anew; the dying itsel
 
 import importlib
 import os
+import threading
 from pathlib import Path
 
 from core import failpoints
 
 _TRACE, _WANTED = Path("/control/trace"), Path("/control/failpoint")
 _reached = failpoints.reached
+_noting = threading.Lock()
 
 
 def _noted(point: failpoints.Failpoint) -> None:
-    with _TRACE.open("a") as trace:
-        trace.write(f"{point}\n")
-    os.environ["FAILPOINT"] = _WANTED.read_text()
-    _reached(point)
+    with _noting:  # the environment is all threads'
+        wanted = _WANTED.read_text()  # first: whoever waits for the note then takes the wish back
+        with _TRACE.open("a") as trace:
+            trace.write(f"{point}\n")
+        os.environ["FAILPOINT"] = wanted
+        _reached(point)
 
 
 failpoints.reached = _noted
