@@ -1,16 +1,15 @@
-"""One agent, one edge, and a way to have the agent die at a failpoint."""
+"""One agent that can be made to die at a failpoint, and one edge."""
 
 import json
 import secrets
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from core.failpoints import Failpoint
+from tests.e2e.walk.mortal import Mortal
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,19 +30,17 @@ def run(*argv: str, check: bool = True) -> str:
     return done.stdout
 
 
-class Deployment:
+class Deployment(Mortal):
     """An agent whose code is that of this tree, in the image's container."""
 
     def __init__(self) -> None:
+        super().__init__(CONTROL)
         self._key, self._token = secrets.token_hex(32), secrets.token_hex(32)
 
     def up(self, **settings: object) -> None:
         """Start both from nothing, with more settings of the agent's."""
         self.down()
-        CONTROL.mkdir(parents=True)
-        for file in ("sitecustomize.py", "clock.py", "snapshot.py"):
-            shutil.copy(Path(__file__).with_name(file), CONTROL)
-        (CONTROL / "failpoint").touch()
+        self.make_control()
         self._ensure_network()
         self._start_edge()
         self._start_agent(settings)
@@ -171,21 +168,3 @@ class Deployment:
         written = CONTROL / "clock.new"
         written.write_text(str(seconds))
         written.rename(CONTROL / "clock")
-
-    def arm(self, point: Failpoint) -> None:
-        """Let the agent die where it reaches `point` next, and note anew what is reached."""
-        self.forget_trace()
-        (CONTROL / "failpoint").write_text(point)
-
-    def disarm(self) -> None:
-        """Let it live."""
-        (CONTROL / "failpoint").write_text("")
-
-    def forget_trace(self) -> None:
-        """Begin to note anew what is reached."""
-        (CONTROL / "trace").unlink(missing_ok=True)
-
-    def trace(self) -> Counter[Failpoint]:
-        """Return which failpoints were reached, and how often."""
-        path = CONTROL / "trace"
-        return Counter(Failpoint(line) for line in path.read_text().splitlines()) if path.exists() else Counter()
