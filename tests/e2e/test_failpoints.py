@@ -60,7 +60,7 @@ ALSO = {
     Step.FAIL: {P.INSTANCE_MADE, P.COMPOSE_FORGOTTEN, P.SERVER_WRITTEN, P.DIRECTORY_TRASHED, P.ROW_REMOVED},
 }
 ONCE_A_HOST = {P.NETWORK_MADE, P.NETWORK_JOINED, P.IMAGE_PULLED}
-"""Not of a server: tests/integration/test_failpoints.py has the agent die there."""
+"""Not of a server: tests/e2e/nested/test_failpoints.py has the agent die there."""
 
 _numbers = count(1)
 

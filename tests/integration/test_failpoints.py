@@ -1,18 +1,14 @@
 """The agent dies right behind what a host sees once, whatever the number of its servers: the network, the image.
 
-What is of one server is walked in tests/e2e/test_failpoints.py.
+What is of one server is walked in tests/e2e/test_failpoints.py; here a piece of the agent dies, and a whole one in
+tests/e2e/nested/test_failpoints.py.
 """
 
-import hashlib
-import io
-import json
 import subprocess
 import sys
-import tarfile
 import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,9 +16,9 @@ import pytest
 from compose.engine import Engine
 from compose.network import ensure_network
 from core.failpoints import Failpoint
+from tests.fakes.registry import Registry, smallest_image
 
 ROOT = Path(__file__).resolve().parents[2]
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DIED = 137
 
 
@@ -73,81 +69,10 @@ ensure_member(engine, ensure_network(engine, {name!r}), {container.id!r}, 'alias
     assert joined.network_ids[name] == network.id
 
 
-class Registry(ThreadingHTTPServer):
-    """A registry with one image of one layer of one file; Docker speaks plain HTTP to loopback."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        layer = io.BytesIO()
-        with tarfile.open(fileobj=layer, mode="w") as archive:
-            archive.addfile(tarfile.TarInfo(uuid.uuid4().hex))
-        layer_digest = _digest(layer.getvalue())
-        config = _json(
-            {
-                "architecture": "amd64",
-                "os": "linux",
-                "config": {},
-                "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
-                "history": [{"created_by": "a test"}],
-            }
-        )
-        manifest = _json(
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": _entry("application/vnd.docker.container.image.v1+json", config),
-                "layers": [_entry("application/vnd.docker.image.rootfs.diff.tar", layer.getvalue())],
-            }
-        )
-        self.blobs = {_digest(blob): blob for blob in (layer.getvalue(), config, manifest)}
-        self.blobs["latest"] = manifest
-
-    @property
-    def image(self) -> str:
-        """What to pull."""
-        return f"127.0.0.1:{self.server_port}/satis-test:latest"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Registry
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        """Answer by the last part of the path: a digest, the tag, or nothing."""
-        key = self.path.rpartition("/")[2]
-        blob = self.server.blobs.get(key, b"{}")
-        self.send_response(200)
-        self.send_header("Content-Type", MANIFEST if "/manifests/" in self.path else "application/octet-stream")
-        self.send_header("Content-Length", str(len(blob)))
-        self.send_header("Docker-Content-Digest", _digest(blob))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(blob)
-
-    do_HEAD = do_GET  # noqa: N815 - the library's name for it
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-def _digest(blob: bytes) -> str:
-    return f"sha256:{hashlib.sha256(blob).hexdigest()}"
-
-
-def _entry(kind: str, blob: bytes) -> dict[str, object]:
-    return {"mediaType": kind, "size": len(blob), "digest": _digest(blob)}
-
-
 @pytest.fixture
 def registry() -> Iterator[Registry]:
     """Yield a registry that runs; its image is removed afterwards."""
-    server = Registry()
+    server = Registry(smallest_image())
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()

@@ -1,5 +1,6 @@
 """A host of the tests' own: an engine in a container, and in that engine an agent, an edge and games."""
 
+import json
 import os
 import secrets
 import shlex
@@ -14,6 +15,7 @@ from tests.e2e.nested.engine import NestedEngine
 from tests.e2e.nested.manager import Manager
 from tests.e2e.walk.deployment import GAME_IMAGE, NETWORK, ROOT
 from tests.e2e.walk.deployment import IMAGE as AGENT_IMAGE
+from tests.e2e.walk.mortal import Mortal
 from tests.waiting import wait_until
 
 HOME = Path("/tmp/satis-nested")
@@ -27,17 +29,18 @@ _PUBLIC = f"{FIRST_PORT}-{LAST_PORT}:{FIRST_PORT}-{LAST_PORT}"
 LIVE_RESTORE = "--live-restore"
 COMPOSE_TIMEOUT = 8  # seconds
 _DEAD_PORT = 9  # nobody has listened there for decades
-_BIN = SHARED / "bin"
+_BIN, _CONTROL = SHARED / "bin", SHARED / "control"
 _FILLER = f"{DATA}/filler"
 _ROOM = "64m"  # of the data directory, which is in memory, so that a test can fill it
 _TIMEOUT = 100
 SLOW = 30 if os.environ.get("SATIS_LONG") else 7  # seconds; one call of the agent's may take 10
 
 
-class Host:
+class Host(Mortal):
     """An agent with the code of this tree, whose engine may be done anything to."""
 
     def __init__(self) -> None:
+        super().__init__(_CONTROL)
         self._manager: Manager | None = None
         self._key, self._token = secrets.token_hex(32), secrets.token_hex(32)
         ports = [f"{API_PORT}:{API_PORT}", f"{MANAGER_PORT}:7001", f"{_PUBLIC}/udp"]
@@ -47,7 +50,7 @@ class Host:
     def up(self) -> None:
         """Bring all up from nothing."""
         self.down()
-        SHARED.mkdir(parents=True)
+        self.make_control()
         self.engine.up(LIVE_RESTORE)
         self._manager = Manager(self.engine.gateway(), f"http://127.0.0.1:{MANAGER_PORT}", SLOW)
         for image in (AGENT_IMAGE, GAME_IMAGE):
@@ -70,7 +73,7 @@ class Host:
     def start_all_but_games(self) -> None:
         """Make the edge's and the agent's container, and wait until the agent is ready."""
         self._start_edge()
-        self._start_agent()
+        self._start_agent({})
         self.wait_until_ready()
 
     def use_engine(self, *words: str) -> None:
@@ -90,6 +93,31 @@ class Host:
         self.engine.docker("unpause", EDGE, check=False)
         self.engine.docker("start", EDGE, AGENT)
         self.wait_until_ready()
+
+    def replace_agent(self, **settings: object) -> None:
+        """Make the agent's container anew, with more settings; what it keeps on disk stays."""
+        self.engine.docker("rm", "--force", AGENT)
+        self._start_agent(settings)
+        self.wait_until_ready()
+
+    def take_off_network(self, container: str) -> None:
+        """Take a container off the games' network while it runs."""
+        self.engine.docker("network", "disconnect", "--force", NETWORK, container)
+
+    def tear_out_network(self) -> None:
+        """Remove the games' network under all that runs on it, before the agent can join anything again."""
+        self.engine.docker("pause", AGENT)
+        try:
+            members = "{{range .Containers}}{{.Name}} {{end}}"
+            for name in self.engine.docker("network", "inspect", "--format", members, NETWORK).split():
+                self.take_off_network(name)
+            self.engine.docker("network", "rm", NETWORK)
+        finally:
+            self.engine.docker("unpause", AGENT)
+
+    def put_edge_on_network(self) -> None:
+        """Bring the edge back to the games' network, as an operator does: it is no agent's."""
+        self.engine.docker("network", "connect", NETWORK, EDGE)
 
     def fill_disk(self) -> None:
         """Leave not a byte in the data directory."""
@@ -120,7 +148,7 @@ class Host:
         publish = ["--publish", "7001:7001", "--publish", f"{_PUBLIC}/udp"]
         self._run(EDGE, settings, ["--volume", f"{EDGE}:/data", *publish], ["python", "-m", "edge"])
 
-    def _start_agent(self) -> None:
+    def _start_agent(self, more: dict[str, object]) -> None:
         settings = {
             "NODE_ID": "nested",
             "SATIS_DATA_DIR": DATA,
@@ -142,8 +170,9 @@ class Host:
             # The tree is mounted, so its bytecode is made at the first start, not in the image.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": "/tmp/bytecode",
+            **more,
         }
-        mounts = [f"{SHARED}:{SHARED}", f"{DATA}:{DATA}"]
+        mounts = [f"{SHARED}:{SHARED}", f"{DATA}:{DATA}", f"{_CONTROL}:/control"]
         options = [word for mount in mounts for word in ("--volume", mount)]
         publish = ["--publish", f"{API_PORT}:{API_PORT}"]
         self._run(AGENT, settings, [*options, *publish], ["/app/scripts/image/run-agent.sh"])
@@ -175,6 +204,16 @@ class Host:
         """Call the agent's API."""
         url, key = f"http://127.0.0.1:{API_PORT}{path}", {"X-API-Key": self._key}
         return requests.request(method, url, headers=key, json=body if method == "POST" else None, timeout=timeout)
+
+    def instance_status(self, server_id: str) -> int:
+        """Return the HTTP status with which the real manager answers for a server's instance."""
+        url, headers = f"{self.manager.behind}/api/instances/{server_id}", {"X-API-Token": self._token}
+        return requests.get(url, headers=headers, timeout=_TIMEOUT).status_code
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what is in the agent's container and store."""
+        found: dict[str, Any] = json.loads(self.engine.docker("exec", AGENT, "python", "/control/snapshot.py"))
+        return found
 
     def is_ready(self) -> bool:
         """Whether the agent says that it can work."""
