@@ -50,6 +50,7 @@ class Host(Mortal):
     def up(self) -> None:
         """Bring all up from nothing."""
         self.down()
+        SHARED.mkdir(parents=True)
         self.make_control()
         self.engine.up(LIVE_RESTORE)
         self._manager = Manager(self.engine.gateway(), f"http://127.0.0.1:{MANAGER_PORT}", SLOW)
