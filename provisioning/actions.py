@@ -69,9 +69,10 @@ class Actions:
     def _join_network(self, server: Server, look: Look) -> None:
         if look.container:
             network = ensure_network(self._hands.engine, NETWORK)
-            ensure_member(self._hands.engine, network, look.container.id, server.server_id)
-            # Who sent a packet meanwhile is stuck, whatever the address is now.
+            # Who sent a packet meanwhile is stuck, whatever the address is now; who died right behind the join, too, is
+            # to begin the tunnel anew.
             self._hands.servers.update(server.server_id, bounced_for=None)
+            ensure_member(self._hands.engine, network, look.container.id, server.server_id)
 
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)

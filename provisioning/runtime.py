@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 
+from compose.container import Network
 from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import StoreFailed
 from core.files import make_private_directory, remove_tree
@@ -121,17 +122,18 @@ class Runtime:
         network = ensure_network(self._hands.engine, NETWORK)
         own = self._hands.own_container
         if own:
-            if ensure_member(self._hands.engine, network, own, socket.gethostname()):
-                self._was_off_network()
+            if own not in network.members:
+                self._join_network(network, own)
             self._join_orchestrator(own)
         self._trust.check()
         return _NETWORK_INTERVAL
 
-    def _was_off_network(self) -> None:
+    def _join_network(self, network: Network, own: str) -> None:
         """Whoever sent a packet meanwhile is stuck, so every tunnel is begun anew when its game answers again."""
-        log.warning("The agent's container was not on satis_network; it is put on it, and all tunnels are begun anew.")
-        for server in self._hands.servers.all():
+        for server in self._hands.servers.all():  # before the join: who died right behind it would have told nobody
             self._hands.servers.update(server.server_id, bounced_for=None)
+        ensure_member(self._hands.engine, network, own, socket.gethostname())
+        log.warning("The agent's container was not on satis_network; it is put on it, and all tunnels are begun anew.")
         self._reconciler.wake_all()
 
     def _join_orchestrator(self, own: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from core.failpoints import Failpoint
 from provisioning.runtime import Runtime
 from tests.fakes.world import Agent, World, spec
 from tests.waiting import wait_until
@@ -51,6 +52,50 @@ def test_an_agent_that_was_off_the_network_begins_its_tunnels_anew(
     bounces = world.tunnels.did.count(f"bounce {ID}")
     runtime._tend_network()
     assert "connect host-agent" in world.engine.did
+    wait_until(lambda: world.tunnels.did.count(f"bounce {ID}") == bounces + 1, within=5, saying="it is begun anew")
+
+
+class DiedError(Exception):
+    """The worker is gone."""
+
+
+def _die(_point: Failpoint) -> None:
+    raise DiedError
+
+
+def test_an_agent_that_died_right_behind_its_join_has_its_successor_do_so(
+    world: World, agent: Agent, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To that one the agent was never off the network."""
+    world.games.answering.add(ID)
+    agent.reconciler.wake(ID)
+    wait_until(lambda: agent.row().bounced_for, within=5, saying="the game has answered")
+    agent.reconciler.stop()
+    bounces = world.tunnels.did.count(f"bounce {ID}")
+    monkeypatch.setattr("compose.network.reached", _die)
+    with pytest.raises(DiedError):
+        runtime._tend_network()
+    world.boot()
+    wait_until(lambda: world.tunnels.did.count(f"bounce {ID}") == bounces + 1, within=5, saying="it is begun anew")
+
+
+def test_a_game_that_is_joined_by_an_agent_that_dies_gets_its_tunnel_anew(
+    world: World, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it gets its old address back, so that nothing shows that it was ever off the network."""
+    agent.servers.spawn(spec())
+    world.games.answering.add(ID)
+    agent.reconciler.wake(ID)
+    wait_until(lambda: agent.row().bounced_for, within=5, saying="the game has answered")
+    agent.reconciler.stop()
+    bounces, there = world.tunnels.did.count(f"bounce {ID}"), world.engine.containers[ID]
+    world.engine.containers[ID] = replace(there, network_ids={}, ip=None)
+    world.games.answering.remove(ID)
+    monkeypatch.setattr(world.engine, "connect", lambda *_: world.engine.containers.update({ID: there}))
+    monkeypatch.setattr("compose.network.reached", _die)
+    world.boot()
+    wait_until(lambda: world.engine.containers[ID] == there, within=5, saying="it is on the network")
+    world.games.answering.add(ID)
     wait_until(lambda: world.tunnels.did.count(f"bounce {ID}") == bounces + 1, within=5, saying="it is begun anew")
 
 
