@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
+
 T = TypeVar("T")
 
 
@@ -25,3 +27,8 @@ def wait_until(condition: Callable[[], T], *, within: float, saying: str, every:
                 return value
         time.sleep(every)
     raise AssertionError(f"not within {within} s: {saying}" + (f" (last error: {last!r})" if last else ""))
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; whoever inherits it may take its time to say so to the kernel."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

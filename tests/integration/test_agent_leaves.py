@@ -15,7 +15,7 @@ from core.ownership import DataLock
 from core.schema import MIGRATIONS
 from tests.fakes.engine import running_engine
 from tests.integration.agent_rig import KEY, Agent
-from tests.waiting import wait_until
+from tests.waiting import is_gone, wait_until
 
 SPEC = {"serverId": "srv_a", "serverName": "a", "gamePort": 32500, "beaconPort": 32501, "maxPlayers": 4}
 _EXIT_SECONDS = 5  # gunicorn.conf.py
@@ -73,7 +73,7 @@ def test_a_reload_serves_others_at_once(agent: Agent, aside: ThreadPoolExecutor)
     begun, old = operation(agent), agent.worker()
     assert agent.process is not None
     agent.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: not old.is_running() and agent.is_ready(), within=2, saying="another worker serves")
+    wait_until(lambda: is_gone(old) and agent.is_ready(), within=2, saying="another worker serves")
     with pytest.raises(requests.ConnectionError):
         answer.result()
     answer = spawn_aside(agent, aside)

@@ -17,7 +17,7 @@ from standin.https import ensure_certificate
 from tests.fakes.engine import running_engine
 from tests.fakes.orchestrator import running_orchestrator
 from tests.integration.agent_rig import KEY, Agent
-from tests.waiting import wait_until
+from tests.waiting import is_gone, wait_until
 
 _PAGE = 4096  # bytes, the least that a pipe holds
 WAITS = "Another process owns the data directory; this one waits"
@@ -298,7 +298,7 @@ def test_a_worker_without_its_master_is_gone(agent: Agent) -> None:
     assert agent.process is not None
     agent.process.send_signal(signal.SIGKILL)
     agent.exit_code()
-    wait_until(lambda: not worker.is_running(), within=2, saying="the worker is gone")
+    wait_until(lambda: is_gone(worker), within=2, saying="the worker is gone")
     agent.start()
     wait_until(agent.is_ready, within=10, saying="the next one owns port and data")
 
@@ -321,5 +321,5 @@ def test_a_request_in_flight_does_not_keep_a_killed_masters_worker(agent: Agent)
         assert agent.process is not None
         agent.process.kill()
         agent.exit_code()
-        wait_until(lambda: not worker.is_running(), within=2, saying="the worker is gone")
+        wait_until(lambda: is_gone(worker), within=2, saying="the worker is gone")
     agent.start()

@@ -12,7 +12,7 @@ from core.models import Ports
 from core.settings import load_settings
 from rathole.manager import InstanceManager
 from tests.integration.edge_rig import TOKEN, Edge, Game
-from tests.waiting import wait_until
+from tests.waiting import is_gone, wait_until
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_another_worker_takes_over(edge: Edge, game: Game, number: signal.Signal
         worker.kill()
     else:
         edge.process.send_signal(number)
-    wait_until(lambda: not worker.is_running(), within=15, saying="the first worker is gone")
+    wait_until(lambda: is_gone(worker), within=15, saying="the first worker is gone")
     wait_until(lambda: edge.instance("srv_1")["is_running"], within=15, saying="the instance is back")
     game.assert_reachable()
     assert len(edge.rathole_servers()) == 1

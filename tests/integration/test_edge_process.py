@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.integration.edge_rig import Edge, free_block
-from tests.waiting import wait_until
+from tests.waiting import is_gone, wait_until
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_worker_without_its_master_ends(edge: Edge) -> None:
     assert edge.process is not None
     edge.process.kill()
     _exit_code(edge)
-    wait_until(lambda: not worker.is_running(), within=10, saying="the worker is gone")
+    wait_until(lambda: is_gone(worker), within=10, saying="the worker is gone")
     assert edge.rathole_servers() == []
     edge.start()
     assert edge.instance("srv_1")["game_port"] == edge.port(0)
@@ -189,4 +189,4 @@ def test_it_needs_nothing_of_its_callers_folder(edge: Edge) -> None:
     edge.kill()
     edge.environ = {}
     edge.start()
-    wait_until(lambda: not server.is_running(), within=10, saying="the stray was found and ended")
+    wait_until(lambda: is_gone(server), within=10, saying="the stray was found and ended")
