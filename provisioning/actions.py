@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from compose.container import Container, Network
 from compose.file import STOP_GRACE_SECONDS
 from compose.network import NETWORK, ensure_member, ensure_network
 from core.errors import NotFound, StoreFailed
 from core.failpoints import Failpoint, reached
 from core.files import make_private_directory, remove_tree, write_atomic
+from core.log import get_logger
 from core.servers import Server
 from provisioning.asker import Asker
 from provisioning.hands import Hands
@@ -18,6 +20,8 @@ from provisioning.plan import Action
 from provisioning.watchdog import Verdict
 
 _Do = Callable[[Server, Look], None]
+
+log = get_logger("actions")
 
 
 class Actions:
@@ -72,7 +76,19 @@ class Actions:
             # Who sent a packet meanwhile is stuck, whatever the address is now; who died right behind the join, too, is
             # to begin the tunnel anew.
             self._hands.servers.update(server.server_id, bounced_for=None)
-            ensure_member(self._hands.engine, network, look.container.id, server.server_id)
+            try:
+                ensure_member(self._hands.engine, network, look.container.id, server.server_id)
+            except NotFound:
+                self._note_unjoinable(server, look.container, network)
+
+    def _note_unjoinable(self, server: Server, container: Container, network: Network) -> None:
+        """Engine 26.1 joins a container to no other network once its first one is gone (tried); 20.10 does."""
+        if network.id not in {found.id for found in self._hands.engine.networks(NETWORK)}:
+            return  # it is gone again; the next look sees that
+        log.warning(
+            "Docker does not put it on the network made anew; it is saved and made anew.", server=server.server_id
+        )
+        self._hands.unjoinable.add(container.id)
 
     def _pull_image(self, _server: Server, _look: Look) -> None:
         self._hands.engine.pull(self._hands.settings.game_server_image)

@@ -1,7 +1,7 @@
 """What the will acts with: the rooms below, bound together once by the wiring."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compose.engine import Engine
 from compose.runner import Compose
@@ -39,6 +39,7 @@ class Hands:
         stops: whose stop of a container it was.
         own_container: the agent's container; None where it runs outside one.
         clock: seconds that never go back.
+        unjoinable: the ids of containers that Docker has refused to put on the present network.
     """
 
     settings: Settings
@@ -56,6 +57,7 @@ class Hands:
     stops: Stops
     own_container: str | None
     clock: Callable[[], float]
+    unjoinable: set[str] = field(default_factory=set)
 
     def ports(self, server: Server) -> Ports:
         """Return the ports that the game should have: what the manager named, where the game follows."""

@@ -75,7 +75,7 @@ def look(hands: Hands, server: Server) -> Look:
     fault = hands.instances.fault(server.server_id)
     tunnel = hands.supervisor.status(server.server_id)
     seen = Observed(
-        container=_container_seen(container, networks),
+        container=_container_seen(hands, container, networks),
         network_present=len(networks) == 1,
         image_present=hands.engine.image_present(hands.settings.game_server_image),
         compose_file_right=_is(hands.layout.compose_file(server.server_id), compose_text(hands, server)),
@@ -142,15 +142,16 @@ def _target(hands: Hands, server: Server, game: GameSeen, tunnel: TunnelStatus) 
     return Target(tuple(hosts), (server.public_ports or server.spec.ports).game)
 
 
-def _container_seen(container: Container | None, networks: set[str]) -> ContainerSeen | None:
+def _container_seen(hands: Hands, container: Container | None, networks: set[str]) -> ContainerSeen | None:
     if container is None:
         return None
+    refused = container.id in hands.unjoinable
     return ContainerSeen(
         status=container.status,
         started_at=container.started_at,
         ports=container.ports,
         on_network=container.network_ids.get(NETWORK) in networks,
-        joinable=container.status == "running" and NETWORK not in container.network_ids,
+        joinable=container.status == "running" and NETWORK not in container.network_ids and not refused,
         address=container.ip,
     )
 

@@ -49,7 +49,7 @@ class ContainerSeen:
         started_at: Docker's text; it tells one run from the next.
         ports: the ports that the game in it was given.
         on_network: it holds the present `satis_network`, not one that is gone.
-        joinable: it holds none of that name, so it can be put on it while it runs.
+        joinable: it holds none of that name, and Docker has not refused to put it on it while it runs.
         address: its IPv4 address there, None where it has none.
     """
 

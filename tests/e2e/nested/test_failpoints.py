@@ -119,16 +119,17 @@ def _expected(games: tuple[Game, ...]) -> dict[str, Any]:
     }
 
 
-def test_the_network_is_made(mortal: Host, plan: Spawn) -> None:
-    """No twin of it is made: who asks for a server gets it."""
-    comes = plan()
+def test_the_network_is_made(mortal: Host, plan: Spawn, spawn: Spawn) -> None:
+    """No twin of it is made: the game that ran is brought back to it, and who asks for another one gets it."""
+    plays, comes = spawn(), plan()
     try:
-        _die(mortal, Failpoint.NETWORK_MADE, mortal.tear_out_network)
+        until = _die(mortal, Failpoint.NETWORK_MADE, mortal.tear_out_network)
     finally:
         mortal.put_edge_on_network()
-    wait_until(lambda: comes.spawn(timeout=_PATIENCE).ok, within=_WITHIN, saying="the server is there")
-    _wait_until_whole(mortal, time.monotonic() + _WITHIN, comes)
-    comes.wait_until_answered()
+    _wait_until_whole(mortal, until, plays)
+    assert comes.spawn().status_code == 200
+    _wait_until_whole(mortal, time.monotonic() + _WITHIN, plays, comes)
+    plays.wait_until_answered()
 
 
 @pytest.mark.parametrize("who", ["agent", "game"])
