@@ -87,9 +87,8 @@ class Stops:
 
     def forget(self, server_id: str) -> None:
         """Drop what is known of a server that is gone, once all that we did to it was told."""
-        with contextlib.suppress(
-            DockerUnavailable, StoreFailed
-        ):  # what happened before its return counts for nothing anyway
+        # What happens before Docker's return counts for nothing, and what a full disk does not take is another's.
+        with contextlib.suppress(DockerUnavailable, StoreFailed):
             self.catch_up()
         self._ours.pop(server_id, None)
 

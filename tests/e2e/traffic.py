@@ -19,8 +19,8 @@ from tests.e2e.game import Game
 from tests.waiting import wait_until
 
 RATE = 1000  # packets a second, of each protocol
-# Of a host that is busy with something else as well: what a hold-up of more than 10 ms kept back is never sent.
-# What a host that shares its two cores with others sends is no fault of the agent's; the long run is for a quiet one.
+# What a hold-up of more than 10 ms keeps back is never sent. On a host that shares its two cores with others that is no
+# fault of the agent's; the long run is for a quiet one.
 _LEAST_SHARE = 0.8 if os.environ.get("SATIS_LONG") else 0.5
 
 log = get_logger("traffic")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.engine import running_engine
-from tests.fakes.orchestrator import FakeOrchestrator, running_orchestrator
+from tests.fakes.orchestrator import FakeOrchestrator
 from tests.integration.agent_rig import Agent
 from tests.waiting import wait_until
 
@@ -18,13 +18,6 @@ _AN_HOUR = 60  # heartbeats
 _ANSWERS_WITHIN = 1.0
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(60 + 2 * _AN_HOUR * INTERVAL)]
-
-
-@pytest.fixture
-def orchestrator() -> Iterator[FakeOrchestrator]:
-    """Return one that runs."""
-    with running_orchestrator() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -13,18 +13,11 @@ from core.models import Phase
 from orchestrator.node import NodeMeter
 from provisioning.loops import Loop
 from provisioning.view import ServerView
-from tests.fakes.orchestrator import FakeOrchestrator, running_orchestrator
+from tests.fakes.orchestrator import FakeOrchestrator
 from tests.fakes.world import Agent, World, spec
 from tests.waiting import wait_until
 
 ID = "srv_a_00000001"
-
-
-@pytest.fixture
-def orchestrator() -> Iterator[FakeOrchestrator]:
-    """Return one that runs."""
-    with running_orchestrator() as fake:
-        yield fake
 
 
 @pytest.fixture
